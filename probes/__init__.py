@@ -1,0 +1,1 @@
+"""Asking one device one thing. Never decides what an answer means for the site."""
