@@ -35,7 +35,7 @@ class Guarded:
             return await self._question.ask(net, timeout_s)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BaseException as error:  # noqa: BLE001  a panic of native code is no Exception
+        except BaseException as error:  # a panic of native code is no Exception
             net.internal_errors[self._step] += 1
             log.error("question %s of %s failed", self._step, self._device, exc_info=error)
             return Outcome(Reason.INTERNAL, net.clock.now(), detail=type(error).__name__)
