@@ -1,0 +1,268 @@
+"""Reading a scenario file: the fleet spread out, the timeline in order, every mistake told with its line, all at once."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from simulator.action import ACTIONS, classes_with
+from simulator.document import Document, Key, ScenarioError
+from simulator.raw import RawCredentials, RawDevice, RawScenario, RawStep
+from simulator.spec import (
+    CredentialsSpec,
+    DeviceSpec,
+    ExpectedFault,
+    LinkSpec,
+    PersonaStep,
+    PlaceSpec,
+    Scenario,
+    SnmpSpec,
+    StepSpec,
+)
+from simulator.templates import CLASSES
+
+__all__ = ["ScenarioError", "load_scenario", "shipped_scenario"]
+
+MAX_DEVICES = 100_000
+
+
+def shipped_scenario(name: str) -> Path:
+    """Return the path of a scenario that comes with the program, such as ``demo``."""
+    return Path(str(files("simulator"))) / "scenarios" / f"{name}.yaml"
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Return the scenario of a file.
+
+    Raises:
+        ScenarioError: one line for each mistake, with file, line, what is wrong and what would be right.
+    """
+    document = Document(path)
+    try:
+        raw = RawScenario.model_validate(document.value)
+    except ValidationError as errors:
+        raise ScenarioError("\n".join(_mistakes(document, errors))) from None
+    reader = _Reader(document, raw)
+    scenario = reader.scenario()
+    if reader.errors:
+        raise ScenarioError("\n".join(reader.errors))
+    return scenario
+
+
+def _mistakes(document: Document, errors: ValidationError) -> Iterator[str]:
+    for error in errors.errors(include_url=False, include_context=False):
+        keys = tuple(error["loc"])
+        text = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            text = "unknown key"
+        elif error["type"] == "missing":
+            text = "is missing"
+        yield f"{document.where(keys)}: {'.'.join(str(key) for key in keys) or 'the file'}: {text}"
+
+
+class _Reader:
+    """Turns the raw file into records and collects what is wrong with it."""
+
+    def __init__(self, document: Document, raw: RawScenario) -> None:
+        self._document = document
+        self._raw = raw
+        self._rows: dict[str, int] = {}  # device -> its row in the fleet, for errors
+        self.devices: dict[str, DeviceSpec] = {}
+        self.errors: list[str] = []
+
+    def scenario(self) -> Scenario:
+        raw = self._raw
+        for row, device in enumerate(raw.fleet):
+            self._add(row, device)
+        self._check_names()
+        timeline = sorted(self._timeline(), key=lambda step: step.at_s)
+        for part in ("expect", "persona"):
+            for row, entry in enumerate(getattr(raw, part)):
+                self._known(entry.device, (part, row, "device"))
+        return Scenario(
+            name=raw.name,
+            path=self._document.path,
+            devices=self.devices,
+            timeline=tuple(timeline),
+            credentials={name: _credentials(name, entry) for name, entry in raw.credentials.items()},
+            places=tuple(PlaceSpec(place.name, place.title, place.region) for place in raw.places),
+            site=raw.site,
+            lanes=raw.lanes,
+            ports={str(protocol): port for protocol, port in raw.ports.items()},
+            seed=raw.seed,
+            certificate_days=raw.certificate_days,
+            expect=tuple(
+                ExpectedFault(f.device, f.problem, str(f.level), f.state, None if f.affected is None else tuple(f.affected))
+                for f in raw.expect
+            ),
+            persona=tuple(PersonaStep(p.device, p.step, p.after, p.person, p.note) for p in raw.persona),
+        )
+
+    def _error(self, keys: tuple[Key, ...], text: str) -> None:
+        self.errors.append(f"{self._document.where(keys)}: {'.'.join(str(key) for key in keys)}: {text}")
+
+    def _add(self, row: int, raw: RawDevice) -> None:
+        if raw.device_class not in CLASSES:
+            self._error(("fleet", row, "class"), f"{raw.device_class} is no class; there are {', '.join(sorted(CLASSES))}")
+        if raw.count > 1 and "{n}" not in raw.name:
+            self._error(("fleet", row, "name"), "a name for several devices holds {n}")
+        if len(self.devices) + raw.count > MAX_DEVICES:
+            self._error(("fleet", row, "count"), f"more than {MAX_DEVICES} devices")
+            return
+        taken = {device.address for device in self.devices.values()}
+        for number, address in zip(range(1, raw.count + 1), _addresses(raw.address), strict=False):
+            device = _device(raw, number, address)
+            if device.name in self.devices:
+                self._error(("fleet", row, "name"), f"{device.name} is there twice")
+            elif address in taken:
+                self._error(("fleet", row, "address"), f"{address} is another device's")
+            self.devices[device.name] = device
+            self._rows[device.name] = row
+
+    def _known(self, name: str, keys: tuple[Key, ...]) -> bool:
+        if name in self.devices:
+            return True
+        near = difflib.get_close_matches(name, self.devices, n=1)
+        self._error(keys, f"{name} is no device of the fleet" + (f"; did you mean {near[0]}?" if near else ""))
+        return False
+
+    def _check_names(self) -> None:
+        for device in self.devices.values():
+            keys: tuple[Key, ...] = ("fleet", self._rows[device.name])
+            for link in device.upstream:
+                if self._known(link.device, (*keys, "upstream")) and link.port:
+                    self._check_port(link.device, link.port, (*keys, "upstream"))
+            for fed in device.powers:
+                self._known(fed, (*keys, "powers"))
+            if device.credentials and device.credentials not in self._raw.credentials:
+                self._error((*keys, "credentials"), f"there are no credentials {device.credentials}")
+            if device.powers and device.device_class != "ups":
+                self._error((*keys, "powers"), "only a ups powers devices")
+
+    def _check_port(self, device: str, port: str, keys: tuple[Key, ...]) -> None:
+        spec = self.devices[device]
+        model = CLASSES.get(spec.device_class)
+        if model is not None and port not in model.port_names(spec):
+            self._error(keys, f"{device} has no port {port}; its ports are {_range(model.port_names(spec))}")
+
+    def _timeline(self) -> Iterator[StepSpec]:
+        for row, raw in enumerate(self._raw.timeline):
+            if self._check_step(row, raw):
+                for device in raw.on:
+                    yield from _steps(raw, device)
+
+    def _check_step(self, row: int, raw: RawStep) -> bool:
+        action = ACTIONS.get(raw.do)
+        if action is None:
+            near = difflib.get_close_matches(raw.do, ACTIONS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(ACTIONS))}"
+            self._error(("timeline", row, "do"), f"{raw.do} is no action{hint}")
+            return False
+        before = len(self.errors)
+        given = {"for" if name == "lasts" else name for name in raw.model_fields_set} - {"at", "do", "on"}
+        for name in sorted(set(action.needs) - given):
+            self._error(("timeline", row), f"{raw.do} needs {name}")
+        for name in sorted(given - set(action.needs) - set(action.admits)):
+            self._error(("timeline", row, name), f"{raw.do} does not take {name}")
+        if action.ratio and raw.value is not None and not 0 <= raw.value <= 1:
+            self._error(("timeline", row, "value"), "a share lies between 0 and 1")
+        for device in raw.on:
+            self._check_target(row, raw, device)
+        return len(self.errors) == before
+
+    def _check_target(self, row: int, raw: RawStep, name: str) -> None:
+        keys: tuple[Key, ...] = ("timeline", row, "on")
+        if not self._known(name, keys):
+            return
+        device = self.devices[name]
+        classes = classes_with(raw.do)
+        if device.device_class not in classes:
+            self._error(keys, f"{name} is a {device.device_class}; {raw.do} is for {', '.join(classes)}")
+        elif raw.port is not None:
+            self._check_port(name, raw.port, ("timeline", row, "port"))
+        elif raw.part is not None:
+            self._check_part(device, str(raw.part), raw.do, ("timeline", row, "part"))
+        if raw.to is not None and raw.to not in {link.device for link in device.upstream}:
+            self._error(("timeline", row, "to"), f"{raw.to} is no upstream of {name}")
+        if raw.do.startswith("link-") and not device.upstream:
+            self._error(keys, f"{name} has no upstream whose line could be cut")
+
+    def _check_part(self, device: DeviceSpec, part: str, do: str, keys: tuple[Key, ...]) -> None:
+        parts = CLASSES[device.device_class].parts(device, do)
+        if part not in parts:
+            self._error(keys, f"{device.name} has no {part}; there are {_range(parts)}")
+
+
+def _range(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed) if len(listed) <= 6 else f"{listed[0]} to {listed[-1]}"
+
+
+def _addresses(first: str) -> Iterator[str]:
+    """Yield consecutive addresses, leaving out those that end in 0 or 255."""
+    number = int(ipaddress.IPv4Address(first))
+    while number < int(ipaddress.IPv4Address("127.255.255.255")):
+        if number & 0xFF not in (0, 255):
+            yield str(ipaddress.IPv4Address(number))
+        number += 1
+
+
+def _device(raw: RawDevice, number: int, address: str) -> DeviceSpec:
+    def filled(text: str) -> str:
+        return text.replace("{n}", str(number))
+
+    return DeviceSpec(
+        name=filled(raw.name),
+        device_class=raw.device_class,
+        address=address,
+        credentials=raw.credentials,
+        role=raw.role,
+        place=filled(raw.place),
+        upstream=tuple(LinkSpec(filled(link.device), filled(link.port)) for link in raw.upstream),
+        powers=tuple(filled(name) for name in raw.powers),
+        reach=tuple(raw.reach),
+        ports=raw.ports,
+        unused=min(raw.unused, raw.ports),
+        runtime_s=raw.runtime,
+        lamp_hours=raw.lamp_hours,
+    )
+
+
+def _steps(raw: RawStep, device: str) -> Iterator[StepSpec]:
+    """Yield the single steps of one entry for one device: a flap is many, a loss with an end is two."""
+    part = "" if raw.part is None else str(raw.part)
+
+    def step(at_s: float, do: str, value: float | None) -> StepSpec:
+        return StepSpec(at_s, do, device, raw.port or "", raw.to or "", part, value or 0.0, raw.faster or 1.0)
+
+    if raw.do == "port-flaps":
+        assert raw.every is not None
+        assert raw.lasts is not None
+        half = max(raw.every / 2, 0.05)
+        for turn in range(max(1, int(raw.lasts / (2 * half)))):
+            yield step(raw.at + turn * 2 * half, "port-down", None)
+            yield step(raw.at + (turn * 2 + 1) * half, "port-up", None)
+        return
+    yield step(raw.at, raw.do, raw.value)
+    if raw.lasts is not None:
+        yield step(raw.at + raw.lasts, raw.do, 0.0)
+
+
+def _credentials(name: str, raw: RawCredentials) -> CredentialsSpec:
+    snmp = None
+    if raw.snmp is not None:
+        auth, priv = (next(iter(pair.items()), None) for pair in (raw.snmp.auth, raw.snmp.priv))
+        snmp = SnmpSpec(
+            str(raw.snmp.version),
+            raw.snmp.community,
+            raw.snmp.user,
+            (str(auth[0]), auth[1]) if auth else None,
+            (str(priv[0]), priv[1]) if priv else None,
+        )
+    http = (raw.http.username, raw.http.password) if raw.http is not None else None
+    return CredentialsSpec(name, snmp, raw.pjlink.password if raw.pjlink is not None else "", http)
