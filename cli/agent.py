@@ -20,9 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "agent",
         help=_("ask the devices and send to a collector"),
-        description=_(
-            "Asks this agent's devices and sends to `agent.collector` until stopped. SIGHUP reads the site file again."
-        ),
+        description=_("Asks its devices and sends to `agent.collector` until stopped. SIGHUP reads the site file again."),
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="SITE", help=_("the site file"))
 
