@@ -1,72 +1,71 @@
-"""A YAML file with the line of every key, so that an error can say where. Knows nothing of scenarios."""
+"""A scenario file's values with the place of each, so that a mistake can be told where it stands. Knows no key."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from config.document import read_document
+from config.errors import ConfigErrors
+from config.language import _
+from config.node import Mapping, Node, Scalar, Sequence
+from config.reading import Reading
 
-Key = str | int
-
-
-class ScenarioError(ValueError):
-    """A scenario file that cannot be used; the text has one line for each mistake."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as people expect it since version 1.2: ``on`` is a word, not a boolean."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:bool"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false|True|False"), list("tfTF"))
+Keys = tuple[str | int, ...]
 
 
 class Document:
-    """The value of a YAML file and where its parts stand."""
+    """What a YAML file says as dicts, lists and texts; what a text means is decided by the key it stands at."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
         Raises:
-            ScenarioError: it cannot be read, is no YAML, or has one key twice.
+            ConfigErrors: it cannot be read or is no YAML.
         """
         self.path = path
-        self._lines: dict[tuple[Key, ...], int] = {}
-        try:
-            loader = _Loader(path.read_text(encoding="utf-8"))
-            node = loader.get_single_node()
-            doubled = list(self._index(node, ())) if node is not None else []
-            self.value: Any = loader.construct_document(node) if node is not None else None
-        except OSError as error:
-            raise ScenarioError(f"{path}: {error.strerror or error}") from None
-        except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-            raise ScenarioError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
-        if doubled:
-            raise ScenarioError("\n".join(doubled))
+        self._reading = Reading(path.parent, {})
+        self._reading.enter(str(path))
+        self._root = read_document(path, self._reading)
+        if self.mistakes:
+            raise self.errors()
+        self.value: Any = _value(self._root)
 
-    def where(self, keys: tuple[Key, ...]) -> str:
-        """Return ``file:line`` of the part, or of the nearest part around it."""
-        while keys and keys not in self._lines:
-            keys = keys[:-1]
-        return f"{self.path}:{self._lines.get(keys, 1)}"
+    def wrong(self, keys: Keys, message: str, suggestion: str = "") -> None:
+        """Note a mistake at the part that the keys name, or at the nearest part around it."""
+        node = self._root
+        line, column = (node.line, node.column) if node is not None else (0, 0)
+        for key in keys:
+            if isinstance(node, Mapping) and key in node.entries:
+                line, column = node.marks[str(key)]
+                node = node.entries[str(key)]
+            elif isinstance(node, Sequence) and isinstance(key, int) and key < len(node.items):
+                node = node.items[key]
+                line, column = node.line, node.column
+            else:
+                break
+        self._reading.path = [f"[{key}]" if isinstance(key, int) else key for key in keys]
+        self._reading.wrong_at(line, column, message, suggestion)
 
-    def _index(self, node: yaml.Node, keys: tuple[Key, ...]) -> Iterator[str]:
-        self._lines.setdefault(keys, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                path = (*keys, str(key.value))
-                if path in self._lines:
-                    yield f"{self.path}:{key.start_mark.line + 1}: {key.value} stands here twice"
-                self._lines[path] = key.start_mark.line + 1
-                yield from self._index(value, path)
-        elif isinstance(node, yaml.SequenceNode):
-            for number, item in enumerate(node.value):
-                yield from self._index(item, (*keys, number))
+    def unknown(self, keys: Keys, message: str, word: str, names: list[str]) -> None:
+        """Note a word that is none of the names, with the one that was probably meant, or with all where they are few."""
+        near = self._reading.suggest(word, names)
+        known = "" if near or len(names) > 40 else "; " + _("there are {names}").format(names=", ".join(sorted(names)))
+        self.wrong(keys, message + known, near)
+
+    @property
+    def mistakes(self) -> int:
+        """Return how many mistakes have been noted."""
+        return len(self._reading.errors)
+
+    def errors(self) -> ConfigErrors:
+        """Return the mistakes that have been noted, to be raised."""
+        return ConfigErrors(self._reading.sorted_errors())
+
+
+def _value(node: Node | None) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _value(entry) for key, entry in node.entries.items()}
+    if isinstance(node, Sequence):
+        return [_value(item) for item in node.items]
+    return node.text if isinstance(node, Scalar) and not node.empty else None

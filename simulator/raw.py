@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|min|m|h|d)")
+from config.language import _
+from config.quantity import duration_s
+
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
 def _seconds(value: object) -> float:
-    """Return the seconds of ``10s``, ``1.5 min``, ``200ms``."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("not a duration; write 10s, 2min or 500ms")
-    return float(match[1]) * UNITS_S[match[2]]
+    seconds = duration_s(value) if isinstance(value, str) else None
+    if seconds is None:
+        raise ValueError(_("not a duration; write 10s, 2m or 500ms"))
+    return seconds
 
 
 def _address(value: object) -> str:
     try:
         address = ipaddress.IPv4Address(str(value))
     except ValueError:
-        raise ValueError("not an IPv4 address") from None
+        raise ValueError(_("not an IPv4 address")) from None
     if address not in _LOOPBACK or str(address) in ("127.0.0.0", "127.0.0.1", "127.255.255.255"):
-        raise ValueError("the fleet lives on loopback: 127.0.0.2 to 127.255.255.254")
+        raise ValueError(_("the fleet lives on loopback: 127.0.0.2 to 127.255.255.254"))
     return str(address)
 
 
@@ -45,7 +44,7 @@ PrivProtocol = Literal["des", "aes128", "aes192", "aes256"]
 class Part(BaseModel):
     """A mapping that admits no other keys."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class RawLink(Part):
@@ -75,14 +74,14 @@ class RawDevice(Part):
     reach: Annotated[list[Literal["icmp", "snmp", "tcp"]], BeforeValidator(_listed)] = []
     ports: int = Field(24, ge=1, le=500)
     unused: int = Field(0, ge=0, le=500)
-    runtime: Seconds = Field("22min", validate_default=True)
+    runtime: Seconds = Field("22m", validate_default=True)
     lamp_hours: int = Field(900, ge=0)
 
 
 class RawSnmp(Part):
     """How the fleet wants to be asked over SNMP."""
 
-    version: Literal["1", "2c", "3", 1, 3]
+    version: Literal["1", "2c", "3"]
     community: str = "public"
     user: str = ""
     auth: dict[AuthProtocol, Annotated[str, StringConstraints(min_length=8)]] = Field({}, max_length=1)
@@ -118,7 +117,7 @@ class RawStep(Part):
     on: Annotated[list[str], BeforeValidator(_listed)]
     port: str | None = None
     to: str | None = None
-    part: str | int | None = None
+    part: str | None = None
     value: float | None = Field(None, allow_inf_nan=False)
     faster: float | None = Field(None, gt=0, allow_inf_nan=False)
     lasts: Seconds | None = Field(None, alias="for")
@@ -130,7 +129,7 @@ class RawFault(Part):
 
     device: str
     problem: str = ""
-    level: str | int = ""
+    level: str = ""
     state: str = ""
     affected: list[str] | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
@@ -10,8 +9,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from config.errors import ConfigErrors
+from config.language import _
 from simulator.action import ACTIONS, classes_with
-from simulator.document import Document, Key, ScenarioError
+from simulator.document import Document, Keys
 from simulator.raw import RawCredentials, RawDevice, RawScenario, RawStep
 from simulator.spec import (
     CredentialsSpec,
@@ -26,8 +27,6 @@ from simulator.spec import (
 )
 from simulator.templates import CLASSES
 
-__all__ = ["ScenarioError", "load_scenario", "shipped_scenario"]
-
 MAX_DEVICES = 100_000
 
 
@@ -40,29 +39,28 @@ def load_scenario(path: Path) -> Scenario:
     """Return the scenario of a file.
 
     Raises:
-        ScenarioError: one line for each mistake, with file, line, what is wrong and what would be right.
+        ConfigErrors: every mistake, each with file, line, key, what is wrong and what was probably meant.
     """
     document = Document(path)
     try:
         raw = RawScenario.model_validate(document.value)
     except ValidationError as errors:
-        raise ScenarioError("\n".join(_mistakes(document, errors))) from None
-    reader = _Reader(document, raw)
-    scenario = reader.scenario()
-    if reader.errors:
-        raise ScenarioError("\n".join(reader.errors))
+        raise _noted(document, errors) from None
+    scenario = _Reader(document, raw).scenario()
+    if document.mistakes:
+        raise document.errors()
     return scenario
 
 
-def _mistakes(document: Document, errors: ValidationError) -> Iterator[str]:
+def _noted(document: Document, errors: ValidationError) -> ConfigErrors:
     for error in errors.errors(include_url=False, include_context=False):
-        keys = tuple(error["loc"])
         text = error["msg"].removeprefix("Value error, ")
         if error["type"] == "extra_forbidden":
-            text = "unknown key"
+            text = _("unknown key")
         elif error["type"] == "missing":
-            text = "is missing"
-        yield f"{document.where(keys)}: {'.'.join(str(key) for key in keys) or 'the file'}: {text}"
+            text = _("is missing")
+        document.wrong(tuple(error["loc"]), text)
+    return document.errors()
 
 
 class _Reader:
@@ -72,8 +70,8 @@ class _Reader:
         self._document = document
         self._raw = raw
         self._rows: dict[str, int] = {}  # device -> its row in the fleet, for errors
+        self._taken: set[str] = set()  # addresses
         self.devices: dict[str, DeviceSpec] = {}
-        self.errors: list[str] = []
 
     def scenario(self) -> Scenario:
         raw = self._raw
@@ -97,58 +95,60 @@ class _Reader:
             seed=raw.seed,
             certificate_days=raw.certificate_days,
             expect=tuple(
-                ExpectedFault(f.device, f.problem, str(f.level), f.state, None if f.affected is None else tuple(f.affected))
+                ExpectedFault(f.device, f.problem, f.level, f.state, None if f.affected is None else tuple(f.affected))
                 for f in raw.expect
             ),
             persona=tuple(PersonaStep(p.device, p.step, p.after, p.person, p.note) for p in raw.persona),
         )
 
-    def _error(self, keys: tuple[Key, ...], text: str) -> None:
-        self.errors.append(f"{self._document.where(keys)}: {'.'.join(str(key) for key in keys)}: {text}")
-
     def _add(self, row: int, raw: RawDevice) -> None:
+        wrong = self._document.wrong
         if raw.device_class not in CLASSES:
-            self._error(("fleet", row, "class"), f"{raw.device_class} is no class; there are {', '.join(sorted(CLASSES))}")
+            message = _("{name} is no device class").format(name=raw.device_class)
+            self._document.unknown(("fleet", row, "class"), message, raw.device_class, list(CLASSES))
         if raw.count > 1 and "{n}" not in raw.name:
-            self._error(("fleet", row, "name"), "a name for several devices holds {n}")
+            wrong(("fleet", row, "name"), _("a name for several devices holds {n}").format(n="{n}"))
         if len(self.devices) + raw.count > MAX_DEVICES:
-            self._error(("fleet", row, "count"), f"more than {MAX_DEVICES} devices")
+            wrong(("fleet", row, "count"), _("more than {count} devices").format(count=MAX_DEVICES))
             return
-        taken = {device.address for device in self.devices.values()}
         for number, address in zip(range(1, raw.count + 1), _addresses(raw.address), strict=False):
             device = _device(raw, number, address)
             if device.name in self.devices:
-                self._error(("fleet", row, "name"), f"{device.name} is there twice")
-            elif address in taken:
-                self._error(("fleet", row, "address"), f"{address} is another device's")
+                wrong(("fleet", row, "name"), _("{name} is there twice").format(name=device.name))
+            if address in self._taken:
+                wrong(("fleet", row, "address"), _("{address} is another device's").format(address=address))
             self.devices[device.name] = device
             self._rows[device.name] = row
+            self._taken.add(address)
 
-    def _known(self, name: str, keys: tuple[Key, ...]) -> bool:
+    def _known(self, name: str, keys: Keys) -> bool:
         if name in self.devices:
             return True
-        near = difflib.get_close_matches(name, self.devices, n=1)
-        self._error(keys, f"{name} is no device of the fleet" + (f"; did you mean {near[0]}?" if near else ""))
+        message = _("{name} is no device of the fleet").format(name=name)
+        self._document.unknown(keys, message, name, list(self.devices))
         return False
 
     def _check_names(self) -> None:
         for device in self.devices.values():
-            keys: tuple[Key, ...] = ("fleet", self._rows[device.name])
+            keys: Keys = ("fleet", self._rows[device.name])
             for link in device.upstream:
                 if self._known(link.device, (*keys, "upstream")) and link.port:
                     self._check_port(link.device, link.port, (*keys, "upstream"))
             for fed in device.powers:
                 self._known(fed, (*keys, "powers"))
             if device.credentials and device.credentials not in self._raw.credentials:
-                self._error((*keys, "credentials"), f"there are no credentials {device.credentials}")
+                message = _("there are no credentials {name}").format(name=device.credentials)
+                self._document.unknown((*keys, "credentials"), message, device.credentials, list(self._raw.credentials))
             if device.powers and device.device_class != "ups":
-                self._error((*keys, "powers"), "only a ups powers devices")
+                self._document.wrong((*keys, "powers"), _("only a ups powers devices"))
 
-    def _check_port(self, device: str, port: str, keys: tuple[Key, ...]) -> None:
+    def _check_port(self, device: str, port: str, keys: Keys) -> None:
         spec = self.devices[device]
         model = CLASSES.get(spec.device_class)
         if model is not None and port not in model.port_names(spec):
-            self._error(keys, f"{device} has no port {port}; its ports are {_range(model.port_names(spec))}")
+            ports = _range(model.port_names(spec))
+            message = _("{device} has no port {port}; its ports are {ports}").format(device=device, port=port, ports=ports)
+            self._document.wrong(keys, message)
 
     def _timeline(self) -> Iterator[StepSpec]:
         for row, raw in enumerate(self._raw.timeline):
@@ -157,45 +157,47 @@ class _Reader:
                     yield from _steps(raw, device)
 
     def _check_step(self, row: int, raw: RawStep) -> bool:
+        keys: Keys = ("timeline", row)
         action = ACTIONS.get(raw.do)
         if action is None:
-            near = difflib.get_close_matches(raw.do, ACTIONS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(ACTIONS))}"
-            self._error(("timeline", row, "do"), f"{raw.do} is no action{hint}")
+            self._document.unknown((*keys, "do"), _("{word} is no action").format(word=raw.do), raw.do, list(ACTIONS))
             return False
-        before = len(self.errors)
+        before = self._document.mistakes
         given = {"for" if name == "lasts" else name for name in raw.model_fields_set} - {"at", "do", "on"}
         for name in sorted(set(action.needs) - given):
-            self._error(("timeline", row), f"{raw.do} needs {name}")
+            self._document.wrong(keys, _("{action} needs {key}").format(action=raw.do, key=name))
         for name in sorted(given - set(action.needs) - set(action.admits)):
-            self._error(("timeline", row, name), f"{raw.do} does not take {name}")
+            self._document.wrong((*keys, name), _("{action} does not take {key}").format(action=raw.do, key=name))
         if action.ratio and raw.value is not None and not 0 <= raw.value <= 1:
-            self._error(("timeline", row, "value"), "a share lies between 0 and 1")
+            self._document.wrong((*keys, "value"), _("a share lies between 0 and 1"))
         for device in raw.on:
-            self._check_target(row, raw, device)
-        return len(self.errors) == before
+            if self._known(device, (*keys, "on")):
+                self._check_target(keys, raw, self.devices[device])
+        return self._document.mistakes == before
 
-    def _check_target(self, row: int, raw: RawStep, name: str) -> None:
-        keys: tuple[Key, ...] = ("timeline", row, "on")
-        if not self._known(name, keys):
-            return
-        device = self.devices[name]
+    def _check_target(self, keys: Keys, raw: RawStep, device: DeviceSpec) -> None:
         classes = classes_with(raw.do)
         if device.device_class not in classes:
-            self._error(keys, f"{name} is a {device.device_class}; {raw.do} is for {', '.join(classes)}")
+            message = _("{name} is a {found}; {action} is for {classes}").format(
+                name=device.name, found=device.device_class, action=raw.do, classes=", ".join(classes)
+            )
+            self._document.wrong((*keys, "on"), message)
         elif raw.port is not None:
-            self._check_port(name, raw.port, ("timeline", row, "port"))
+            self._check_port(device.name, raw.port, (*keys, "port"))
         elif raw.part is not None:
-            self._check_part(device, str(raw.part), raw.do, ("timeline", row, "part"))
+            self._check_part(device, raw.part, raw.do, (*keys, "part"))
         if raw.to is not None and raw.to not in {link.device for link in device.upstream}:
-            self._error(("timeline", row, "to"), f"{raw.to} is no upstream of {name}")
+            message = _("{name} is no upstream of {device}").format(name=raw.to, device=device.name)
+            self._document.wrong((*keys, "to"), message)
         if raw.do.startswith("link-") and not device.upstream:
-            self._error(keys, f"{name} has no upstream whose line could be cut")
+            message = _("{device} has no upstream whose line could be cut").format(device=device.name)
+            self._document.wrong((*keys, "on"), message)
 
-    def _check_part(self, device: DeviceSpec, part: str, do: str, keys: tuple[Key, ...]) -> None:
+    def _check_part(self, device: DeviceSpec, part: str, do: str, keys: Keys) -> None:
         parts = CLASSES[device.device_class].parts(device, do)
         if part not in parts:
-            self._error(keys, f"{device.name} has no {part}; there are {_range(parts)}")
+            message = _("{device} has no {part}; there are {parts}").format(device=device.name, part=part, parts=_range(parts))
+            self._document.wrong(keys, message)
 
 
 def _range(names: Iterable[str]) -> str:
@@ -235,7 +237,7 @@ def _device(raw: RawDevice, number: int, address: str) -> DeviceSpec:
 
 def _steps(raw: RawStep, device: str) -> Iterator[StepSpec]:
     """Yield the single steps of one entry for one device: a flap is many, a loss with an end is two."""
-    part = "" if raw.part is None else str(raw.part)
+    part = raw.part or ""
 
     def step(at_s: float, do: str, value: float | None) -> StepSpec:
         return StepSpec(at_s, do, device, raw.port or "", raw.to or "", part, value or 0.0, raw.faster or 1.0)
@@ -258,7 +260,7 @@ def _credentials(name: str, raw: RawCredentials) -> CredentialsSpec:
     if raw.snmp is not None:
         auth, priv = (next(iter(pair.items()), None) for pair in (raw.snmp.auth, raw.snmp.priv))
         snmp = SnmpSpec(
-            str(raw.snmp.version),
+            raw.snmp.version,
             raw.snmp.community,
             raw.snmp.user,
             (str(auth[0]), auth[1]) if auth else None,
