@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ Index = NDArray[np.intp]
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Handle: TypeAlias = Any  # rows of a state that belong together, resolved once and written often; each state has its own
 
 NEVER = -(1 << 62)  # the time of a sample that does not exist
 STALE_BITS = 0x7FF0_0000_0000_0002  # Prometheus's StaleNaN
@@ -103,10 +104,6 @@ class SeriesTable(Protocol):
     def window(self, after_ms: int, until_ms: int, rows: Index | None) -> tuple[Index, Window]:
         """Return the samples in (after, until] of the rows (ascending; None: all) that have any there."""
         ...
-
-
-class Handle(Protocol):
-    """Rows of the state that belong together, resolved once and written often. Opaque."""
 
 
 class SeriesSource(Protocol):
