@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 
+from config.language import _
 from simulator.banner import BannerDialogue
 from simulator.certificate import tls_context
 from simulator.dialogue import Dialogue
@@ -96,12 +97,12 @@ class Harbour:
                 return serve(protocol, port, speakers)
             except OSError as error:
                 if error.errno == errno.EMFILE:
-                    raise FleetError("too many open files: raise the limit (ulimit -n), or take fewer devices") from None
+                    raise FleetError(_("too many open files: raise the limit (ulimit -n), or take fewer devices")) from None
                 if error.errno == errno.EADDRNOTAVAIL:
-                    raise FleetError("this machine does not answer for all of 127.0.0.0/8; the fleet needs Linux") from None
+                    raise FleetError(_("this machine does not answer for all of 127.0.0.0/8; the fleet needs Linux")) from None
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise FleetError(f"{protocol}: {error}") from error
-        raise FleetError(f"{protocol}: found no free port")
+        raise FleetError(_("{protocol}: found no free port").format(protocol=protocol))
 
     def _open_udp(self, protocol: str, port: int, speakers: Sequence[Endpoint]) -> int:
         packed = {socket.inet_aton(endpoint.model.address): endpoint for endpoint in speakers}
