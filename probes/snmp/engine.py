@@ -17,10 +17,13 @@ from collections.abc import Iterator
 from typing import Self
 
 from config.clock import Clock, SystemClock
+from config.site import SnmpCredentials
 from probes.reason import Reason
 from probes.snmp import message
+from probes.snmp.belief import Belief
 from probes.snmp.ber import Malformed
 from probes.snmp.exchange import Address, Exchange, Reader, Rejected, Session
+from probes.snmp.usm import KeyRing
 from probes.snmp.wheel import Wheel
 from probes.snmp.window import Window
 
@@ -47,7 +50,8 @@ class SnmpEngine:
         """Prepare; nothing is opened yet. `max_in_flight` bounds answers that may arrive in one burst."""
         self.clock = clock or SystemClock()
         self.dropped: Counter[str] = Counter()
-        self.sessions: dict[object, object] = {}  # what v3 knows of remote engines; see probes.snmp.usm_session
+        self.keys = KeyRing()
+        self.beliefs: dict[tuple[Address, SnmpCredentials], Belief] = {}  # confirmed remote engines
         self._max_in_flight = max_in_flight
         self._pending: dict[int, Exchange] = {}
         self._by_peer: dict[Address, Exchange] = {}
@@ -114,6 +118,11 @@ class SnmpEngine:
         finally:
             self._forget(request_id, exchange)
         return exchange
+
+    def forget_engines(self) -> None:
+        """Forget every confirmed SNMPv3 engine and all keys: after a reload, a replaced device is met anew."""
+        self.beliefs.clear()
+        self.keys.forget()
 
     def _forget(self, request_id: int, exchange: Exchange) -> None:
         self._pending.pop(request_id, None)

@@ -36,7 +36,20 @@ class Exchange:
     """A request in flight, and after it what came back: `reason` OK and `answer`, or why there is none."""
 
     __slots__ = (
-        *("address", "answer", "any_source", "began", "context", "deadline", "future", "hint", "id", "read", "reason"),
+        *(
+            "address",
+            "answer",
+            "any_source",
+            "began",
+            "context",
+            "deadline",
+            "detail",
+            "future",
+            "hint",
+            "id",
+            "read",
+            "reason",
+        ),
         *("rejected", "request", "resend", "resends_left", "session", "young"),
     )
 
@@ -51,6 +64,7 @@ class Exchange:
         self.any_source = False
         self.answer: object = None
         self.reason: Reason | None = None
+        self.detail = ""
         self.hint: Reason | None = None  # what the network said while waiting, if nothing better comes
         self.rejected: dict[str, int] | None = None
         self.future: asyncio.Future[None] | None = None
