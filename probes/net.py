@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from config.clock import Clock, SystemClock
+from probes.backoff import LoginBackoff
+from probes.resolver import Resolver
 
 if TYPE_CHECKING:
     import aiohttp
@@ -29,7 +31,7 @@ class Net:
     """The shared ends of every protocol.
 
     `icmp` and `snmp` are there between entering and leaving. Engines are async context managers made from the clock alone:
-    ``IcmpEngine(clock)``, ``SnmpEngine(clock)``.
+    ``IcmpEngine(clock)``, ``SnmpEngine(clock)``. `backoff` remembers refused logins for as long as the process lives.
     """
 
     icmp: IcmpEngine
@@ -39,6 +41,8 @@ class Net:
         """Prepare; nothing is opened yet. `threads` bounds the sessions of blocking libraries that run at the same time."""
         self.clock = clock or SystemClock()
         self.internal_errors: Counter[str] = Counter()  # questions that raised, by step
+        self.resolver = Resolver(self.clock)
+        self.backoff = LoginBackoff(self.clock)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="probe")
         self._http: aiohttp.ClientSession | None = None
         self._stack = AsyncExitStack()
@@ -48,7 +52,7 @@ class Net:
         from probes.snmp.engine import SnmpEngine
 
         try:
-            self.icmp = await self._stack.enter_async_context(IcmpEngine(self.clock))
+            self.icmp = await self._stack.enter_async_context(IcmpEngine(self.clock, resolver=self.resolver))
             self.snmp = await self._stack.enter_async_context(SnmpEngine(self.clock))
         except BaseException:
             await self.__aexit__()
