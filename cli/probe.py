@@ -25,6 +25,8 @@ from probes.registry import Plan, compile_plan
 from probes.sample import parse_key
 from probes.unit import unit_of
 
+BASE_LABELS = ("site", "device", "class", "place", "role")
+
 Answers = list[tuple[str, str, Outcome, float]]  # step, lane, outcome, seconds
 
 
@@ -43,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--class", dest="device_class", metavar="CLASS", help=_("ask as this device class"))
     parser.add_argument("--credentials", metavar="NAME", help=_("credentials of the site file, for an address"))
     parser.add_argument(
-        "--snmp", metavar="VERSION:env:NAME", help=_("SNMP version and community, such as 2c:env:SNMP_COMMUNITY")
+        "--snmp", metavar="VERSION:env:NAME", help=_("version and community, such as 2c:env:SNMP_COMMUNITY")
     )
     parser.add_argument("--port", type=int, default=161, help=_("SNMP port with --snmp (default 161)"))
     parser.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help=_("deadline of each question"))

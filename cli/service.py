@@ -1,4 +1,4 @@
-"""Runs a half (or both) until a signal ends it: loads the site file, reloads it at SIGHUP, turns what fails into one sentence."""
+"""Runs a half, or both, until a signal ends it: loads the site file, reloads it at SIGHUP, turns failures into sentences."""
 
 from __future__ import annotations
 

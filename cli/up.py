@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "up",
         help=_("watch a site: agent and collector in one process"),
         description=_(
-            "Watches the site until stopped (Ctrl-C). SIGHUP reads the site file again; a wrong one changes nothing."
+            "Watches until stopped (Ctrl-C). SIGHUP reads the site file again; a wrong one changes nothing."
         ),
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="SITE", help=_("the site file"))
