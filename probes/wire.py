@@ -95,15 +95,15 @@ def frames(data: bytes | memoryview) -> Iterator[bytes]:
         at += length
 
 
-def decode(payload: bytes) -> Batch:
-    """Return the batch of one frame's payload.
+def decode(payload: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> Batch:
+    """Return the batch of one frame's payload, which may take up to `max_bytes` once decompressed.
 
     Raises:
         WireError: not a batch, of another version, or larger than the cap once decompressed.
     """
     inflate = zlib.decompressobj()
     try:
-        raw = inflate.decompress(payload, MAX_PAYLOAD_BYTES)
+        raw = inflate.decompress(payload, max_bytes)
         if inflate.unconsumed_tail or not inflate.eof:
             raise WireError("payload too large or cut short")
         body = _decoder.decode(raw)

@@ -1,4 +1,4 @@
-"""The table of what devices said of themselves: vendor, model, serial, firmware and so on. Works inside a transaction."""
+"""The tables of who devices are (vendor, model, serial, ...) and whose they were. Works inside a transaction."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ CREATE TABLE IF NOT EXISTS facts (
     value TEXT NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (device, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS owners (
+    device TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    PRIMARY KEY (device, agent)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -28,3 +33,13 @@ def store_facts(connection: sqlite3.Connection, rows: Iterable[tuple[str, str, s
 def load_facts(connection: sqlite3.Connection) -> list[tuple[str, str, str, int]]:
     """Return (device, name, value, at in ms) of everything known."""
     return connection.execute("SELECT device, name, value, at FROM facts ORDER BY device, name").fetchall()
+
+
+def store_owners(connection: sqlite3.Connection, pairs: Iterable[tuple[str, str]]) -> None:
+    """Note (device, agent) pairs as having been in a site file."""
+    connection.executemany("INSERT OR IGNORE INTO owners (device, agent) VALUES (?, ?)", pairs)
+
+
+def load_owners(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return every (device, agent) pair there ever was."""
+    return connection.execute("SELECT device, agent FROM owners").fetchall()

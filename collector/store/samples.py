@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS raw (
     agent TEXT NOT NULL,
     received_at INTEGER NOT NULL,
     frame BLOB NOT NULL,
-    ended BLOB
+    extra BLOB
 ) STRICT;
 CREATE TABLE IF NOT EXISTS series (
     id INTEGER PRIMARY KEY,
@@ -43,12 +43,12 @@ CREATE TABLE IF NOT EXISTS columns (
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One accepted batch: its frame, and the series that ended with it (packed by `collector.history`), if any."""
+    """One accepted batch: its frame (may be empty), and what the collector added to it (`collector.history.Extra`, packed)."""
 
     agent: str
     received_at: int
     frame: bytes
-    ended: bytes | None = None
+    extra: bytes | None = None
     id: int = 0
 
 
@@ -72,8 +72,8 @@ class BlockRow:
 def add_raw(connection: sqlite3.Connection, rows: Iterable[RawRow]) -> None:
     """Keep batches as they came."""
     connection.executemany(
-        "INSERT INTO raw (agent, received_at, frame, ended) VALUES (?, ?, ?, ?)",
-        [(row.agent, row.received_at, row.frame, row.ended) for row in rows],
+        "INSERT INTO raw (agent, received_at, frame, extra) VALUES (?, ?, ?, ?)",
+        [(row.agent, row.received_at, row.frame, row.extra) for row in rows],
     )
 
 
@@ -82,7 +82,7 @@ def load_raw(connection: sqlite3.Connection, after: int = 0, until: int | None =
     found: list[RawRow] = []
     size = 0
     cursor = connection.execute(
-        "SELECT agent, received_at, frame, ended, id FROM raw WHERE id > ? AND id <= ? ORDER BY id",
+        "SELECT agent, received_at, frame, extra, id FROM raw WHERE id > ? AND id <= ? ORDER BY id",
         (after, (1 << 62) if until is None else until),
     )
     for row in cursor:
@@ -100,19 +100,28 @@ def oldest_raw(connection: sqlite3.Connection) -> int | None:
     return None if row is None else int(row[0])
 
 
-def series_ids(connection: sqlite3.Connection, keys: Sequence[str], at: int) -> list[int]:
-    """Return the id of each series key, giving one to the new, and note that they were in use at `at` (ms)."""
-    connection.executemany(
-        "INSERT INTO series (key, last_at) VALUES (?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET last_at = max(last_at, excluded.last_at)",
-        [(key, at) for key in keys],
+def series_ids(connection: sqlite3.Connection, keys: Sequence[str], at: int, slack: int) -> list[int]:
+    """Return the id of each series key, giving one to the new.
+
+    That they were in use at `at` (ms) is noted only where the last note is older than `slack`: most calls write nothing.
+    """
+    found: list[int] = []
+    for key in keys:
+        row = connection.execute("SELECT id, last_at FROM series WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            cursor = connection.execute("INSERT INTO series (key, last_at) VALUES (?, ?)", (key, at))
+            row = (cursor.lastrowid, at)
+        elif row[1] < at - slack:
+            connection.execute("UPDATE series SET last_at = ? WHERE id = ?", (at, row[0]))
+        found.append(int(row[0]))
+    return found
+
+
+def series_keys(connection: sqlite3.Connection, metric: str) -> Iterator[tuple[int, str]]:
+    """Yield (id, key) of the series of one metric in the blocks."""
+    yield from connection.execute(
+        "SELECT id, key FROM series WHERE key = ? OR (key >= ? AND key < ?)", (metric, metric + "{", metric + "|")
     )
-    return [int(connection.execute("SELECT id FROM series WHERE key = ?", (key,)).fetchone()[0]) for key in keys]
-
-
-def series_keys(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
-    """Yield (id, key) of every series in the blocks."""
-    yield from connection.execute("SELECT id, key FROM series")
 
 
 def replace_raw(connection: sqlite3.Connection, ids: tuple[int, int], block: BlockRow | None) -> None:
@@ -151,6 +160,12 @@ def load_blocks(
 def column_metrics(connection: sqlite3.Connection) -> list[str]:
     """Return the names of all metrics that any block has."""
     return [row[0] for row in connection.execute("SELECT DISTINCT metric FROM columns ORDER BY metric")]
+
+
+def first_block(connection: sqlite3.Connection) -> int | None:
+    """Return when the oldest block begins (ms), None if there is none."""
+    row = connection.execute("SELECT min(first_at) FROM blocks").fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 def expire(connection: sqlite3.Connection, before: int) -> int:

@@ -1,0 +1,206 @@
+"""What runs and verdicts do to the series: samples at their event time, the end of series that are gone, values held.
+
+A question asked every six hours is still the newest word after five minutes, so what slow lanes said is repeated (held) until
+two and a half of their intervals have passed. So are reachability verdicts, which are only sent when they change. Keeps, for
+each (device, lane), the series of its newest run. Never judges, never stores. About 20 us a run.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from collector.series import Rows, SeriesState
+from probes.reason import Reason
+from probes.sample import Labels, ReachState, Run, Transition, series_key
+from rules.source import LOOKBACK_MS
+
+PATIENCE = 2.5  # intervals of a lane after which its word is old
+HOLD_LAG_MS = 1_000  # held samples lie this far back, so that a fresh one is newer
+
+_UP = {ReachState.UP: 1.0, ReachState.SUSPECT: 1.0, ReachState.DOWN: 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Series (keys joined by line feeds) that have no value from `at` (ms) on."""
+
+    at: int
+    keys: bytes
+
+
+@dataclass(slots=True)
+class _Open:
+    """The newest run of one device's lane: its series that have a value, and what they were."""
+
+    at: int
+    rows: Rows
+    values: Sequence[float]
+    good: bool
+    held_at: int = 0
+
+
+@dataclass(slots=True)
+class _Verdict:
+    state: ReachState
+    at: int
+    up: Rows
+    suspect: Rows
+
+
+class Lanes:
+    """Writes runs and verdicts into the series state of one site."""
+
+    def __init__(self, series: SeriesState, intervals_s: Mapping[str, float], labels: Mapping[str, Labels]) -> None:
+        """`intervals_s`: seconds between the runs of each lane; `labels`: the base labels of each device."""
+        self._series = series
+        self._hold_ms = {lane: int(PATIENCE * s * 1000) for lane, s in intervals_s.items() if PATIENCE * s * 1000 > LOOKBACK_MS}
+        self._labels = dict(labels)
+        self._open: dict[tuple[str, str], _Open] = {}
+        self._verdicts: dict[str, _Verdict] = {}
+        self._info: dict[str, tuple[Rows, int]] = {}
+        self._held_at = 0
+
+    def reconfigure(self, intervals_s: Mapping[str, float], labels: Mapping[str, Labels]) -> list[Ended]:
+        """Take a new site file's word; what is known of devices it does not name ends."""
+        self._hold_ms = {lane: int(PATIENCE * s * 1000) for lane, s in intervals_s.items() if PATIENCE * s * 1000 > LOOKBACK_MS}
+        self._labels = dict(labels)
+        return [ended for device in self._devices() - labels.keys() for ended in self.end_device(device, self._held_at + 1)]
+
+    def _devices(self) -> set[str]:
+        return {device for device, _ in self._open} | self._verdicts.keys() | self._info.keys()
+
+    # what agents say
+
+    def run(self, run: Run) -> Ended | None:
+        """Write one run's samples; returns the series that ended with it.
+
+        A late run (older than the newest of its lane) changes nothing here: it is history.
+
+        Raises:
+            SeriesKeyError, SeriesLimitError: as `SeriesState.rows`.
+        """
+        before = self._open.get((run.device, run.lane))
+        if before is not None and run.at <= before.at:
+            return None
+        rows = self._series.rows(run.keys)
+        at = run.at if before is None else max(run.at, before.held_at + 1)
+        self._series.append(rows, run.values, at)
+        good = run.reason is Reason.OK
+        kept, gone = self._compare(before, rows, good)
+        self._open[run.device, run.lane] = _Open(run.at, kept, run.values if kept is rows else (), good, at)
+        if not gone:
+            return None
+        self._series.mark_stale(Rows(gone), at)
+        return Ended(at, b"\n".join(gone))
+
+    @staticmethod
+    def _compare(before: _Open | None, rows: Rows, good: bool) -> tuple[Rows, list[bytes]]:
+        """Return the series that have a value after this run, and those of the run before that have none any more."""
+        if before is None or before.rows is rows or before.rows.keys == rows.keys:
+            return rows, []
+        now = set(rows.keys)
+        left = [key for key in before.rows.keys if key not in now]
+        if good:
+            return rows, left
+        told = [key for key in left if key.startswith(b"probe_")]
+        gone = [key for key in left if not key.startswith(b"probe_")]
+        return (Rows([*rows.keys, *told]) if told else rows), gone
+
+    def transition(self, change: Transition) -> bool:
+        """Write one verdict; returns False if a newer one is known, which it does not change."""
+        known = self._verdicts.get(change.device)
+        if known is not None and change.at < known.at:
+            return False
+        if known is None:
+            labels = self._labels.get(change.device)
+            if labels is None:
+                return False
+            up, suspect = (self._series.rows(series_key(metric, labels)) for metric in ("device_up", "device_suspect"))
+            known = self._verdicts[change.device] = _Verdict(change.state, change.at, up, suspect)
+        known.state, known.at = change.state, change.at
+        self._write_verdict(known, max(change.at, self._held_at + 1))
+        return True
+
+    def _write_verdict(self, verdict: _Verdict, at: int) -> None:
+        up = _UP.get(verdict.state)
+        if up is None:
+            self._series.mark_stale(verdict.up, at)
+            self._series.mark_stale(verdict.suspect, at)
+            return
+        self._series.append(verdict.up, (up,), at)
+        self._series.append(verdict.suspect, (float(verdict.state is ReachState.SUSPECT),), at)
+
+    def facts(self, device: str, facts: Mapping[str, str], at: int) -> Ended | None:
+        """Write `device_info` from everything a device said of itself; a changed identity ends the old series."""
+        labels = self._labels.get(device)
+        if labels is None:
+            return None
+        known = self._info.get(device)
+        rows = self._series.rows(info_key(labels, facts))
+        at = max(at, self._held_at + 1)
+        self._series.append(rows, (1.0,), at)
+        self._info[device] = (rows, at)
+        if known is None or known[0].keys == rows.keys:
+            return None
+        self._series.mark_stale(known[0], at)
+        return Ended(at, b"\n".join(known[0].keys))
+
+    # what time does
+
+    def hold(self, now: int) -> Iterator[None]:
+        """Repeat what slow lanes, verdicts and facts said, as of a moment ago; yields now and then, to give way."""
+        at = self._held_at = max(self._held_at, now - HOLD_LAG_MS)
+        for number, ((_, lane), run) in enumerate(list(self._open.items())):
+            limit = self._hold_ms.get(lane, 0)
+            if limit and run.good and run.at < at and now - run.at < limit:
+                self._series.append(run.rows, run.values, at)
+                run.held_at = at
+            if number % 200 == 199:
+                yield
+        for number, verdict in enumerate(list(self._verdicts.values())):
+            if verdict.at < at and verdict.state in _UP:
+                self._write_verdict(verdict, at)
+            if number % 200 == 199:
+                yield
+        for number, (rows, since) in enumerate(list(self._info.values())):
+            if since < at:
+                self._series.append(rows, (1.0,), at)
+            if number % 200 == 199:
+                yield
+
+    def end_device(self, device: str, at: int) -> list[Ended]:
+        """End all series of a device: it is watched no more, or its agent is silent and nothing is known of it."""
+        rows = [self._open.pop(key).rows for key in [key for key in self._open if key[0] == device]]
+        verdict = self._verdicts.pop(device, None)
+        if verdict is not None:
+            rows += [verdict.up, verdict.suspect]
+        info = self._info.pop(device, None)
+        if info is not None:
+            rows.append(info[0])
+        for each in rows:
+            self._series.mark_stale(each, at)
+        return [Ended(at, b"\n".join(each.keys)) for each in rows if len(each)]
+
+    def restore(self, verdicts: Iterable[Transition]) -> None:
+        """Take back verdicts as they were stored, without writing them: `hold` will."""
+        for change in verdicts:
+            labels = self._labels.get(change.device)
+            if labels is not None and change.device not in self._verdicts:
+                up, suspect = (self._series.rows(series_key(metric, labels)) for metric in ("device_up", "device_suspect"))
+                self._verdicts[change.device] = _Verdict(change.state, change.at, up, suspect)
+
+
+def info_key(labels: Labels, facts: Mapping[str, str]) -> bytes:
+    """Return the key of a device's `device_info`: its base labels and what is known of vendor, model and so on."""
+    named = {name: facts[name] for name in ("vendor", "model", "serial", "firmware", "sys_name") if facts.get(name)}
+    return series_key("device_info", {**named, **dict(labels)})
+
+
+def verdict_runs(change: Transition, labels: Labels) -> Iterator[tuple[bytes, array[float], int]]:
+    """Yield (keys, values, at) of the samples one verdict makes, for the history."""
+    up = _UP.get(change.state)
+    if up is not None:
+        keys = b"\n".join(series_key(metric, labels) for metric in ("device_up", "device_suspect"))
+        yield keys, array("d", (up, float(change.state is ReachState.SUSPECT))), change.at
