@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from config.profile import Profile
 from config.secret import Secret
 
 
@@ -187,4 +188,5 @@ class Site:
     title: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)
     rules: tuple[Path, ...] = ()
+    profiles: Mapping[str, Profile] = field(default_factory=dict)  # shipped and the operator's own, by name
     warnings: tuple[str, ...] = ()  # what was accepted but deserves a look
