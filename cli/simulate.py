@@ -1,4 +1,4 @@
-"""`watchkeeper simulate`: serves the fleet of a scenario file until stopped, plays its timeline, writes the fitting site file."""
+"""`watchkeeper simulate`: serves a scenario's fleet until stopped, plays its timeline, writes the site file that fits it."""
 
 from __future__ import annotations
 

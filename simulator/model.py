@@ -37,6 +37,7 @@ class Model:
         self.random = random.Random(f"{seed}/{spec.name}")  # noqa: S311 - a simulated fleet, no secret depends on it
         self.serial = f"SIM{self.random.randrange(10**8):08d}"
         self.booted = -DAY_S * self.random.uniform(2, 200)
+        self.boots = 1  # snmpEngineBoots
         self.interfaces = Interfaces(self.port_names(spec), self.booted, self.random.randrange(1 << 30), spec.unused)
 
     @classmethod
@@ -69,6 +70,7 @@ class Model:
     def reboot(self, now: float) -> None:
         """Start again: uptime and counters begin at zero."""
         self.booted = now
+        self.boots += 1
         self.interfaces.restart(now)
 
     def act(self, step: StepSpec, now: float) -> None:

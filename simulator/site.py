@@ -25,10 +25,10 @@ def site_yaml(scenario: Scenario, ports: Mapping[str, int] | None = None, secret
     site: dict[str, Any] = {"site": {"name": scenario.name, **DEFAULT_SITE, **scenario.site}}
     site["credentials"] = {name: _credentials(entry, secrets, found) for name, entry in scenario.credentials.items()}
     site["agent"] = {"gateway": "none", **({"lanes": scenario.lanes} if scenario.lanes else {})}
+    site["places"] = {place.name: _place(place.title, place.region) for place in scenario.places}
     text = yaml.safe_dump({key: part for key, part in site.items() if part}, sort_keys=False, allow_unicode=True)
-    places = [_place(place.name, place.title, place.region) for place in scenario.places]
     devices = [_device(device, found) for device in scenario.devices.values()]
-    return text + _rows("places", places) + _rows("devices", devices)
+    return text + _rows("devices", devices)
 
 
 def _rows(key: str, entries: list[dict[str, Any]]) -> str:
@@ -91,8 +91,8 @@ def _snmp(snmp: SnmpSpec, stem: str) -> dict[str, Any]:
     return parts
 
 
-def _place(name: str, title: str, region: str) -> dict[str, str]:
-    return {key: value for key, value in (("name", name), ("title", title), ("region", region)) if value}
+def _place(title: str, region: str) -> dict[str, str]:
+    return {key: value for key, value in (("title", title), ("region", region)) if value}
 
 
 def _device(device: DeviceSpec, ports: Mapping[str, int]) -> dict[str, Any]:

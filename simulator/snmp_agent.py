@@ -6,12 +6,12 @@ four values costs a look-up, four values and their joining. Version 3 is handed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.snmp import ber, message
 from simulator.endpoint import Endpoint
 from simulator.mib import Mib, Value
+from simulator.snmp_v3 import V3Agent
 
 V1, V2C, V3 = 0, 1, 3
 END_OF_MIB = ber.tlv(ber.END_OF_MIB_VIEW, b"")
@@ -25,7 +25,6 @@ MAX_PLANS = 8192
 NO_ERROR = b"\x02\x01\x00\x02\x01\x00"
 
 Cell = tuple[bytes, Value | bytes]  # the name's TLV; the value's TLV, or how it is read
-V3Answer = Callable[[Endpoint, bytes, float], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,9 @@ class Plan:
 class SnmpAgent:
     """Answers for every endpoint. One for each fleet: the plans it keeps belong to the fleet's MIBs."""
 
-    def __init__(self, v3: V3Answer | None = None) -> None:
-        """Prepare; `v3` answers messages of version 3, which fall on deaf ears without it."""
+    def __init__(self) -> None:
         self._plans: dict[tuple[int, int, bytes], Plan] = {}
-        self._v3 = v3
+        self._v3 = V3Agent(self.respond)
 
     def answer(self, endpoint: Endpoint, data: bytes, now: float) -> bytes | None:
         """Return the answer to one datagram, or None where a real agent would say nothing."""
@@ -50,7 +48,7 @@ class SnmpAgent:
             begin, stop = ber.expect(data, 0, len(data), ber.SEQUENCE)
             version, at = ber.small_integer(data, begin, stop)
             if version == V3:
-                return self._v3(endpoint, data, now) if self._v3 is not None else None
+                return self._v3.answer(endpoint, data, now)
             begin, end = ber.expect(data, at, stop, ber.OCTET_STRING)
             if not _admits(endpoint, version, data[begin:end]):
                 return None
