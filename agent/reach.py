@@ -16,7 +16,7 @@ Cost: a good answer to an ask of the interval takes about 1 us.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from agent import verdict
 from agent.watch import Ask, Phase, ReachSettings, Watch
@@ -38,6 +38,7 @@ class Reach:
         self.settings = settings or ReachSettings()
         self.watches: dict[str, Watch] = {}
         self.witnesses: list[Watch] = []
+        self.references: frozenset[str] = frozenset()
         self.asks: list[Ask] = []
         self.changes: list[Transition] = []
         self.blind = False
@@ -78,9 +79,13 @@ class Reach:
             watch.depth = len(verdict.ancestors(watch, self.watches))
         self.roots = [watch for watch in self.watches.values() if verdict.is_root(watch, self.watches)]
 
-    def set_witnesses(self, names: Iterable[str]) -> None:
-        """Set the addresses that tell whether the agent itself reaches anything; known ones keep their state."""
+    def set_witnesses(self, names: Iterable[str], references: Collection[str] = ()) -> None:
+        """Set the addresses that tell whether the agent itself reaches anything; known ones keep their state.
+
+        `references` are those that were configured, not found: they count at the start even if they never answered.
+        """
         known = {witness.name: witness for witness in self.witnesses}
+        self.references = frozenset(references)
         self.witnesses = [known.get(name) or Watch(name, ("icmp",), witness=True) for name in names]
 
     @property
@@ -95,8 +100,13 @@ class Reach:
 
     # --- answers ---------------------------------------------------------------------------------------------------------
 
-    def answered(self, watch: Watch, method: str, sent: float, at: int, rtt_s: float, routine: bool = False) -> None:
-        """Take a good answer to an ask sent at `sent` (monotonic) and `at` (wall). `routine`: it was an ask of the interval."""
+    def answered(
+        self, watch: Watch, method: str, sent: float, at: int, rtt_s: float, routine: bool = False, turn: int = 0
+    ) -> None:
+        """Take a good answer to an ask sent at `sent` (monotonic) and `at` (wall).
+
+        `routine`: it was an ask of the interval. `turn`: that of the `Ask`.
+        """
         if sent > self.last_good:
             self.last_good = sent
         if sent > watch.last_good:
@@ -110,13 +120,15 @@ class Reach:
         watch.ever = True
         if routine:
             watch.count(False)
+        if turn == watch.turn and watch.outstanding:
+            watch.outstanding -= 1
         if watch.state is UP and watch.phase is Phase.QUIET and not self.blind:
             if watch.primary and method == watch.methods[0]:
                 watch.primary = 0
             return
-        self._good(watch, method, sent, at, routine)
+        self._good(watch, method, sent, at)
 
-    def _good(self, watch: Watch, method: str, sent: float, at: int, routine: bool) -> None:
+    def _good(self, watch: Watch, method: str, sent: float, at: int) -> None:
         if self.blind:
             self._see_again(watch, sent, at)
         if watch.witness or self.blind or method not in watch.methods:
@@ -124,8 +136,6 @@ class Reach:
         if not self._announced:
             self._announced = True
             self._tell(self.agent, UP, "first-answer", at, at)
-        if not routine and watch.outstanding:
-            watch.outstanding -= 1
         watch.first_method_answered |= method == watch.methods[0]
         if watch.state is DOWN:
             self._return(watch, sent, at)
@@ -165,10 +175,19 @@ class Reach:
         self._active[watch.name] = watch
 
     def missed(
-        self, watch: Watch, method: str, sent: float, at: int, reason: Reason, *, routine: bool = False, local: bool = False
+        self,
+        watch: Watch,
+        method: str,
+        sent: float,
+        at: int,
+        reason: Reason,
+        *,
+        routine: bool = False,
+        turn: int = 0,
+        local: bool = False,
     ) -> None:
         """Take an ask that got no good answer in time. `local`: this machine has no route to send it by."""
-        if not routine and watch.outstanding:
+        if turn == watch.turn and watch.outstanding:
             watch.outstanding -= 1
         if reason in _TRUTHFUL:
             self._unusable(watch, method, reason, at)
@@ -209,7 +228,7 @@ class Reach:
     def _ask(self, watch: Watch, method: str, now: float) -> None:
         watch.outstanding += 1
         watch.last_ask = now
-        self.asks.append(Ask(watch, method, self._patience(watch, method)))
+        self.asks.append(Ask(watch, method, self._patience(watch, method), watch.turn))
 
     def _patience(self, watch: Watch, method: str) -> float:
         return self.settings.burst_timeout_s if method == "icmp" else max(self.settings.burst_timeout_s, watch.timeout_s)
@@ -230,6 +249,7 @@ class Reach:
         settings = self.settings
         watch.phase = Phase.BURST
         watch.asks_left, watch.next_ask, watch.outstanding = settings.burst_asks, now, 0
+        watch.turn += 1
         longest_s = max(self._patience(watch, method) for method in watch.methods)
         watch.ends = now + settings.burst_asks * settings.spacing_s + longest_s + 0.5
         self._bursts += 1

@@ -71,6 +71,11 @@ class Sender:
         self._said: str | None = None
         self.last_success: float | None = None
 
+    @property
+    def healthy(self) -> bool:
+        """Return whether the last request got through."""
+        return self._rest.backoff.failures == 0 and self._changes.backoff.failures == 0
+
     def take(self, entries: Iterable[Entry]) -> None:
         """Take entries that were just spooled. What is too much for memory goes back to the disk."""
         for entry in entries:

@@ -32,7 +32,7 @@ MEMORY_BYTES = 8 << 20  # what is kept in memory while the disk takes nothing
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class SpoolError(Exception):
+class SpoolError(OSError):
     """The spool folder cannot be used; the text says why and what to do."""
 
 
@@ -232,6 +232,11 @@ class Spool:
     def backlog_records(self) -> int:
         """Return how many records wait for the collector, on disk and in memory."""
         return self.shelf.records + sum(e.count for e in list(self._unwritten) if e.alive and e.segment is None)
+
+    @property
+    def stuck(self) -> bool:
+        """Return whether records wait in memory because the disk does not take them."""
+        return any(entry.alive and entry.segment is None for entry in list(self._unwritten))
 
     def close(self) -> None:
         """Write what is left in memory, the END mark and the cursor; let the folder go."""

@@ -73,7 +73,8 @@ class Watch:
     asks_left: int = 0
     next_ask: float = 0.0
     last_ask: float = 0.0
-    outstanding: int = 0
+    outstanding: int = 0  # asks of this turn that have not ended
+    turn: int = 1  # counts the bursts
     ends: float = 0.0  # when the burst, the wait or the return is over at the latest
     cleared: bool = False  # answered by another method; the burst only finds out whether the first one is filtered
     first_method_answered: bool = False
@@ -112,3 +113,4 @@ class Ask:
     watch: Watch
     method: str
     timeout_s: float
+    turn: int = 0  # of the burst it belongs to, 0 for none; goes back with the answer

@@ -1,0 +1,29 @@
+"""How a device is asked whether it is there, other than by ICMP: SNMP's sysUpTime, or a TCP port. Compiles, asks nothing."""
+
+from __future__ import annotations
+
+from config.profile import Step
+from config.site import Device, Site
+from probes.outcome import Question
+from probes.registry import NEEDS, PROBES
+
+_SYS_UP_TIME = {"oid": "1.3.6.1.2.1.1.3.0", "type": "timeticks", "metric": "device_uptime_seconds"}
+
+
+def compile_method(site: Site, device: Device, method: str) -> Question | None:
+    """Return the question of a method (``snmp``, ``tcp:PORT``), None where the device lacks what it needs.
+
+    Raises:
+        ValueError: no such method, or a port that is none.
+    """
+    name, _, port = method.partition(":")
+    if name == "snmp":
+        step = Step("snmp_get", "reach", "reach-snmp", {"objects": [_SYS_UP_TIME]})
+    elif name == "tcp":
+        step = Step("tcp", "reach", "reach-tcp", {"port": int(port or device.ports.get("tcp", 0))})
+    else:
+        raise ValueError(f"unknown reach method {method!r}: icmp, snmp or tcp:PORT")
+    needs = NEEDS.get(step.probe)
+    if needs is not None and (device.credentials is None or getattr(device.credentials, needs) is None):
+        return None
+    return PROBES[step.probe](site, device, step)
