@@ -97,9 +97,10 @@ class Alarm:
     value: float = 0.0
     text: str = ""  # the rule's own summary, for people
     fault: str = ""  # id of the fault it belongs to
+    also: tuple[str, ...] = ()  # further faults that it belongs to: a device whose two upstreams are both lost
     firing: tuple[str, ...] = ()  # severities at which the rule fires now, where one alert name has several
     due_at: int | None = None  # when what holds the alarm back ends: a wait for its upstream, a resolution not heard
-    hold: str = ""  # why it is held: upstream, settle, recovery, unheard
+    hold: str = ""  # why it is held: upstream, settle, recovery, unheard, flapping
     unheard_at: int | None = None  # resolved at that time, but only because its device stopped answering
     flap_exponent: float = 0.0  # flap damper: penalty is 2 to this power at `flap_at`
     flap_at: int = 0

@@ -38,6 +38,7 @@ class Decisions:
 
     alarms: tuple[Alarm, ...] = ()
     forgotten: tuple[AlarmKey, ...] = ()  # alarms of no further interest: cleared, in no fault
+    departed: tuple[tuple[str, AlarmKey], ...] = ()  # (fault, alarm): it turned out not to belong there
     alarm_changes: tuple[AlarmChange, ...] = ()
     faults: tuple[Fault, ...] = ()
     history: tuple[HistoryEntry, ...] = ()

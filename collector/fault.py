@@ -78,7 +78,8 @@ class Fault:
     restored_at: int | None = None
     confirmed_at: int | None = None
     closed_at: int | None = None
-    affected: tuple[str, ...] = ()
+    affected: tuple[str, ...] = ()  # now; once restored, all that were
+    recovered: tuple[str, ...] = ()  # were affected and are no more, sorted
     behind: int = 0  # devices that depend on the root, affected or not
     person: str = ""
     reopened: int = 0

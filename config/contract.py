@@ -1,4 +1,4 @@
-"""The typed records of a maintenance contract: its levels, their clocks, its calendars. Loading is in `config.contract_load`."""
+"""The typed records of a maintenance contract: levels, clocks, calendars. Loading is in `config.contract_load`."""
 
 from __future__ import annotations
 

@@ -1,21 +1,24 @@
-"""Reads a contract's YAML file into `config.contract` records, and reports every error at once with its line. Decides nothing."""
+"""Reads a contract's YAML file into `config.contract` records; tells every error at once, with its line."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
-
 from config import contract as terms
-from config.errors import ConfigError, ConfigErrors
+from config.document import read_document
+from config.errors import ConfigError, ConfigErrors, shown
 from config.language import _
+from config.node import Mapping as MappingNode
+from config.node import Node
+from config.node import Sequence as SequenceNode
+from config.reading import Reading, nearest
 
 FOLDER = Path(__file__).with_name("contracts")
+NO_DAYS: tuple[int, ...] = ()
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
@@ -30,6 +33,7 @@ class _Tree:
 
     value: Mapping[str, _Tree] | tuple[_Tree, ...] | str
     line: int
+    column: int
     path: str
 
 
@@ -52,20 +56,22 @@ def read_contract(name: str | Path) -> terms.Contract:
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name}.yaml"
         if not re.fullmatch(r"[A-Za-z0-9._-]+", str(name)) or not path.is_file():
-            near = difflib.get_close_matches(str(name), contract_names(), 1)
-            hint = _("did you mean {name}?").format(name=near[0]) if near else ", ".join(contract_names())
-            raise ConfigErrors([ConfigError(str(name), 0, "contract", _("there is no such contract"), hint)])
+            known = contract_names()
+            message = _("there is no contract {name}; shipped are {names}").format(
+                name=shown(str(name)), names=", ".join(known)
+            )
+            raise ConfigErrors([ConfigError(shown(str(name)), 0, 0, "contract", message, nearest(str(name), known))])
     return _Reader(path).contract()
 
 
-def _tree(node: yaml.Node, path: str) -> _Tree:
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        inside = {key.value: _tree(value, f"{path}.{key.value}" if path else str(key.value)) for key, value in node.value}
-        return _Tree(inside, line, path)
-    if isinstance(node, yaml.SequenceNode):
-        return _Tree(tuple(_tree(value, f"{path}[{at}]") for at, value in enumerate(node.value)), line, path)
-    return _Tree(str(node.value), line, path)
+def _tree(node: Node, path: str) -> _Tree:
+    if isinstance(node, MappingNode):
+        inside = {key: _tree(value, f"{path}.{key}" if path else key) for key, value in node.entries.items()}
+        return _Tree(inside, node.line, node.column, path)
+    if isinstance(node, SequenceNode):
+        items = tuple(_tree(value, f"{path}[{at}]") for at, value in enumerate(node.items))
+        return _Tree(items, node.line, node.column, path)
+    return _Tree(node.text, node.line, node.column, path)
 
 
 def _text(tree: _Tree) -> str:
@@ -90,9 +96,8 @@ def _texts(tree: _Tree) -> tuple[str, ...]:
 def _choice(tree: _Tree, allowed: Iterable[str]) -> str:
     text, known = _text(tree), tuple(allowed)
     if text not in known:
-        near = difflib.get_close_matches(text, known, 1)
-        hint = _("did you mean {name}?").format(name=near[0]) if near else _("one of: {names}").format(names=", ".join(known))
-        raise _Wrong(tree, _("{value} is not known here").format(value=text), hint)
+        message = _("'{value}' is not one of {names}").format(value=shown(text), names=", ".join(known))
+        raise _Wrong(tree, message, nearest(text, list(known)))
     return text
 
 
@@ -104,6 +109,14 @@ def _number(tree: _Tree, least: float, most: float) -> float:
     if not least <= value <= most:
         raise _Wrong(tree, _("must lie between {least} and {most}").format(least=least, most=most))
     return value
+
+
+def _count(tree: _Tree) -> float:
+    return _number(tree, 1, 1_000_000)
+
+
+def _share(tree: _Tree) -> float:
+    return _number(tree, 0, 1)
 
 
 def _flag(tree: _Tree) -> bool:
@@ -139,21 +152,15 @@ class _Reader:
         return contract
 
     def open(self) -> _Tree:
-        try:
-            with self.path.open(encoding="utf-8") as stream:
-                node = yaml.compose(stream, Loader=yaml.SafeLoader)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigErrors([ConfigError(str(self.path), 0, "", _("cannot be read: {error}").format(error=error), "")]) from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            text = getattr(error, "problem", None) or str(error)
-            raise ConfigErrors([ConfigError(str(self.path), mark.line + 1 if mark else 0, "", text, "")]) from None
-        if node is None:
-            raise ConfigErrors([ConfigError(str(self.path), 0, "", _("the file is empty"), "")])
+        reading = Reading(self.path.parent, {})
+        reading.enter(str(self.path))
+        node = read_document(self.path, reading)
+        if node is None or reading.errors:
+            raise ConfigErrors(reading.sorted_errors())
         return _tree(node, "")
 
     def error(self, tree: _Tree, text: str, suggestion: str = "") -> None:
-        self.errors.append(ConfigError(str(self.path), tree.line, tree.path, text, suggestion))
+        self.errors.append(ConfigError(str(self.path), tree.line, tree.column, tree.path, text, suggestion))
 
     def value(self, tree: _Tree | None, read: Callable[[_Tree], _T], default: _T) -> _T:
         """Return what `read` makes of the tree; the default where there is none or it is wrong (which is noted)."""
@@ -176,9 +183,7 @@ class _Reader:
         known = tuple(allowed)
         for key, child in tree.value.items():
             if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                hint = _("did you mean {name}?").format(name=near[0]) if near else _("one of: {names}").format(names=", ".join(known))
-                self.error(child, _("unknown key {key}").format(key=key), hint)
+                self.error(child, _("unknown key '{key}'").format(key=shown(key)), nearest(key, list(known)))
         for key in required:
             if key not in tree.value:
                 self.error(tree, _("{key} is missing").format(key=key))
@@ -198,7 +203,7 @@ class _Reader:
             return found
         for name, child in tree.value.items():
             fields = self.fields(child, ("days", "hours"), required=("days", "hours"))
-            days = self.value(fields.get("days"), _weekdays, ())
+            days = self.value(fields.get("days"), _weekdays, NO_DAYS)
             spans = tuple(self.value(item, _span, (0, 0)) for item in self.items(fields.get("hours")))
             found[name] = terms.Calendar(name, days, tuple(sorted(spans)))
         return found
@@ -256,7 +261,7 @@ class _Reader:
             return terms.Allowance(days=int(working[1]), calendar="working")
         if text == "next working day":
             return terms.Allowance(days=1, end_of_day=True, calendar="working")
-        raise _Wrong(tree, _("{value} is not a time allowed").format(value=text), _("such as 10 min, 4 h, 3 working days, -"))
+        raise _Wrong(tree, _("'{value}' is no time; write 10 min, 4 h, 3 working days or -").format(value=shown(text)))
 
     def condition(self, tree: _Tree) -> terms.Condition:
         keys = ("effect", "problem", "severity", "root", "affected", "places", "ring_ends", "during")
@@ -298,15 +303,15 @@ class _Reader:
         fields = self.fields(tree, ("class", "role", "region", "count", "share"))
         return terms.CountCondition(
             which=self.which(fields),
-            count=int(self.value(fields.get("count"), lambda t: _number(t, 1, 1_000_000), 1)),
-            share=self.value(fields.get("share"), lambda t: _number(t, 0, 1), 0.0),
+            count=int(self.value(fields.get("count"), _count, 1.0)),
+            share=self.value(fields.get("share"), _share, 0.0),
         )
 
     def place(self, tree: _Tree) -> terms.PlaceCondition:
         fields = self.fields(tree, ("class", "role", "region", "count", "whole", "by"))
         return terms.PlaceCondition(
             which=self.which(fields),
-            count=int(self.value(fields.get("count"), lambda t: _number(t, 1, 1_000_000), 1)),
+            count=int(self.value(fields.get("count"), _count, 1.0)),
             whole=self.value(fields.get("whole"), _flag, True),
             by=self.value(fields.get("by"), lambda t: _choice(t, ("place", "node")), "place"),
         )
@@ -319,18 +324,17 @@ class _Reader:
                 self.error(tree, _("level {id} is there twice").format(id=level.id))
             seen.add(level.id)
         if not contract.levels:
-            self.errors.append(ConfigError(str(self.path), 1, "levels", _("a contract needs a level"), ""))
+            self.errors.append(ConfigError(str(self.path), 1, 1, "levels", _("a contract needs a level")))
         elif not any(condition == terms.Condition(text=condition.text) for condition in contract.levels[-1].when):
             tree = self.items(fields.get("levels"))[-1]
-            hint = _("end its `when` with an empty condition {}")
-            self.error(tree, _("the lowest level must take every fault that no other takes"), hint)
+            self.error(tree, _("the lowest level must take every fault: end its `when` with an empty condition"))
 
 
 def _weekdays(tree: _Tree) -> tuple[int, ...]:
     found: set[int] = set()
     for item in _list(tree):
         first, _dash, last = _text(item).partition("-")
-        ends = [DAYS.index(_choice(_Tree(day, item.line, item.path), DAYS)) for day in (first, last or first)]
+        ends = [DAYS.index(_choice(replace(item, value=day), DAYS)) for day in (first, last or first)]
         found |= set(range(ends[0], ends[1] + 1))
     return tuple(sorted(found))
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -38,7 +39,7 @@ CREATE INDEX IF NOT EXISTS faults_opened ON faults (opened_at);
 CREATE TABLE IF NOT EXISTS fault_affected (
     fault TEXT NOT NULL,
     device TEXT NOT NULL,
-    left INTEGER NOT NULL DEFAULT 0,
+    recovered INTEGER NOT NULL,
     PRIMARY KEY (fault, device)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fault_history (
@@ -141,7 +142,16 @@ def _store_alarms(connection: sqlite3.Connection, decisions: Decisions) -> None:
     connection.executemany("INSERT OR REPLACE INTO alarms VALUES (?, ?, ?, ?, ?)", rows)
     connection.executemany(
         "INSERT OR REPLACE INTO fault_alarms VALUES (?, ?, ?, ?, ?, ?)",
-        [(alarm.fault, *row) for alarm, row in zip(decisions.alarms, rows, strict=True) if alarm.fault],
+        [
+            (fault, *row)
+            for alarm, row in zip(decisions.alarms, rows, strict=True)
+            for fault in (alarm.fault, *alarm.also)
+            if fault
+        ],
+    )
+    connection.executemany(
+        "DELETE FROM fault_alarms WHERE fault = ? AND site = ? AND device = ? AND component = ? AND rule = ?",
+        [(fault, *_key(key)) for fault, key in decisions.departed],
     )
     connection.executemany(
         "DELETE FROM alarms WHERE site = ? AND device = ? AND component = ? AND rule = ?",
@@ -160,17 +170,18 @@ def _key(key: AlarmKey) -> tuple[str, str, str, str]:
 def _store_faults(connection: sqlite3.Connection, faults: Iterable[Fault]) -> None:
     for fault in faults:
         live = 0 if fault.closed_at is not None and fault.due_at is None else 1
-        record = _encode(replace(fault, affected=())).decode()
+        record = _encode(replace(fault, affected=(), recovered=())).decode()
         connection.execute("INSERT OR REPLACE INTO faults (id, record, live) VALUES (?, ?, ?)", (fault.id, record, live))
-        before = {row[0] for row in connection.execute(
-            "SELECT device FROM fault_affected WHERE fault = ? AND left = 0", (fault.id,)
-        )}  # fmt: skip
-        now = set(fault.affected)
+        sql = "SELECT device, recovered FROM fault_affected WHERE fault = ?"
+        before = dict(connection.execute(sql, (fault.id,)).fetchall())
+        now = dict.fromkeys(fault.recovered, 1) | dict.fromkeys(fault.affected, 0)
         connection.executemany(
-            "UPDATE fault_affected SET left = 1 WHERE fault = ? AND device = ?", [(fault.id, name) for name in before - now]
+            "INSERT OR REPLACE INTO fault_affected VALUES (?, ?, ?)",
+            [(fault.id, name, gone) for name, gone in now.items() if before.get(name) != gone],
         )
         connection.executemany(
-            "INSERT OR REPLACE INTO fault_affected VALUES (?, ?, 0)", [(fault.id, name) for name in sorted(now - before)]
+            "DELETE FROM fault_affected WHERE fault = ? AND device = ?",
+            [(fault.id, name) for name in before.keys() - now.keys()],
         )
 
 
@@ -185,15 +196,15 @@ def load_state(connection: sqlite3.Connection) -> EngineState:
 
 def _faults(connection: sqlite3.Connection, rows: Iterable[Sequence[str]]) -> Iterator[Fault]:
     faults = [_fault(row[0]) for row in rows]
-    affected: dict[str, list[str]] = defaultdict(list)
-    sql = "SELECT fault, device FROM fault_affected WHERE left = 0 AND fault IN ({}) ORDER BY device"
-    for fault, device in _chunked(connection, sql, [fault.id for fault in faults]):
-        affected[fault].append(device)
+    names: dict[tuple[str, int], list[str]] = defaultdict(list)
+    sql = "SELECT fault, recovered, device FROM fault_affected WHERE fault IN ({}) ORDER BY device"
+    for fault_id, recovered, device in _chunked(connection, sql, [fault.id for fault in faults]):
+        names[fault_id, int(recovered)].append(device)
     for fault in faults:
-        yield replace(fault, affected=tuple(affected[fault.id]))
+        yield replace(fault, affected=tuple(names[fault.id, 0]), recovered=tuple(names[fault.id, 1]))
 
 
-def _chunked(connection: sqlite3.Connection, sql: str, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _chunked(connection: sqlite3.Connection, sql: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(names), _CHUNK):
         chunk = names[start : start + _CHUNK]
         yield from connection.execute(sql.format(",".join("?" * len(chunk))), chunk)
@@ -237,8 +248,9 @@ def _views(connection: sqlite3.Connection, faults: Sequence[Fault]) -> list[Faul
     history: dict[str, list[HistoryEntry]] = defaultdict(list)
     sql = "SELECT * FROM fault_history WHERE fault IN ({}) ORDER BY fault, number"
     for row in _chunked(connection, sql, names):
-        entry = HistoryEntry(*row[:7], fields=msgspec.json.decode(row[7], type=dict[str, str]))  # type: ignore[arg-type]
-        history[entry.fault].append(entry)
+        fault_id, number, at, received_at, step, person, note, fields = row
+        named = msgspec.json.decode(fields, type=dict[str, str])
+        history[fault_id].append(HistoryEntry(fault_id, number, at, received_at, step, person, note, named))
     return [FaultView(fault, tuple(alarms[fault.id]), tuple(history[fault.id])) for fault in faults]
 
 
@@ -251,4 +263,4 @@ def open_counts(connection: sqlite3.Connection) -> dict[str, int]:
 def pending_deliveries(connection: sqlite3.Connection, limit: int = 1000) -> list[Delivery]:
     """Return what the outbox holds, oldest first."""
     rows = connection.execute("SELECT key, fault, kind, at, payload FROM outbox ORDER BY rowid LIMIT ?", (limit,))
-    return [Delivery(*row[:4], payload=msgspec.json.decode(row[4])) for row in rows]
+    return [Delivery(key, fault, kind, at, msgspec.json.decode(payload)) for key, fault, kind, at, payload in rows]

@@ -1,0 +1,79 @@
+"""How one alarm moves on its condition axis. Pure: an alarm and an observation in, an alarm out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from collector import flap
+from collector.alarm import Alarm, Condition, Severity, Suppression
+from collector.observation import Observation
+
+
+def pended(old: Alarm | None, seen: Observation, began_at: int, value: float) -> Alarm:
+    """Return the alarm whose rule holds, but not yet for long enough. One that is raised stays so."""
+    if old is not None and old.condition is Condition.RAISED:
+        return old
+    base = old or Alarm(seen.key, seen.problem, seen.severity, seen.effect)
+    return replace(base, condition=Condition.PENDING, began_at=began_at, value=value, text=seen.text)
+
+
+def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: float) -> Alarm:
+    """Return the alarm raised at event time `at`. Raised again under another severity, it keeps its beginning."""
+    base = old or Alarm(seen.key, seen.problem, seen.severity, seen.effect)
+    firing = tuple(sorted({*base.firing, seen.severity.value}, key=lambda word: Severity(word).rank))
+    base = replace(
+        base,
+        problem=seen.problem,
+        severity=Severity(firing[0]),
+        effect=seen.effect,
+        firing=firing,
+        value=value,
+        text=seen.text,
+        unheard_at=None,
+    )
+    if base.condition is Condition.RAISED:
+        return freed(base) if base.hold == "unheard" else base
+    struck = _struck(base, at)
+    suppression = Suppression.FLAPPING if struck.flapping else Suppression.NONE
+    return freed(
+        replace(
+            struck,
+            condition=Condition.RAISED,
+            suppression=suppression,
+            began_at=began_at,
+            raised_at=at,
+            cleared_at=None,
+        )
+    )
+
+
+def resolved(old: Alarm, severity: Severity) -> Alarm:
+    """Return the alarm after its rule stopped firing under one severity; `firing` is empty when it was the last."""
+    firing = tuple(word for word in old.firing if word != severity.value)
+    return replace(old, firing=firing, severity=Severity(firing[0]) if firing else old.severity)
+
+
+def cleared(old: Alarm, at: int) -> Alarm:
+    """Return the alarm cleared at event time `at`; one that flaps is held until it has been calm."""
+    struck = _struck(old, at)
+    return freed(replace(struck, condition=Condition.CLEARED, cleared_at=at, firing=(), unheard_at=None))
+
+
+def freed(alarm: Alarm) -> Alarm:
+    """Return the alarm held back by nothing but, where it flaps, the wait for calm."""
+    if alarm.flapping:
+        return replace(alarm, due_at=flap.calm_at(alarm.flap_exponent, alarm.flap_at), hold="flapping")
+    return replace(alarm, due_at=None, hold="")
+
+
+def calmed(old: Alarm, now: int) -> Alarm:
+    """Return the alarm once its penalty has faded: no longer flapping, nothing held."""
+    if now < flap.calm_at(old.flap_exponent, old.flap_at):
+        return freed(old)
+    suppression = Suppression.NONE if old.suppression is Suppression.FLAPPING else old.suppression
+    return replace(old, flapping=False, suppression=suppression, due_at=None, hold="")
+
+
+def _struck(old: Alarm, at: int) -> Alarm:
+    exponent = flap.struck(old.flap_exponent, old.flap_at, at)
+    return replace(old, flap_exponent=exponent, flap_at=at, flapping=flap.flaps(exponent, old.flapping))
