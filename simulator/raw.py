@@ -159,7 +159,8 @@ class RawScenario(Part):
     fleet: list[RawDevice] = Field(min_length=1)
     seed: int = 1
     site: dict[str, Any] = {}
-    lanes: dict[str, dict[str, str]] = {}
+    agent: dict[str, Any] = {}
+    collector: dict[str, Any] = {}
     ports: dict[Literal["snmp", "http", "https", "rtsp", "pjlink", "sip", "banner"], Annotated[int, Field(ge=0, le=65535)]] = {}
     certificate_days: float = Field(365.0, gt=-3650, lt=36500)
     credentials: dict[str, RawCredentials] = {}

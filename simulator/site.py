@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from simulator.harbour import USUAL_PORTS
+from simulator.harbour import DIALOGUES, USUAL_PORTS
 from simulator.spec import CredentialsSpec, DeviceSpec, LinkSpec, Scenario, SnmpSpec
 from simulator.templates import CLASSES
 
@@ -24,7 +24,8 @@ def site_yaml(scenario: Scenario, ports: Mapping[str, int] | None = None, secret
     found = {**USUAL_PORTS, **(ports or {})}
     site: dict[str, Any] = {"site": {"name": scenario.name, **DEFAULT_SITE, **scenario.site}}
     site["credentials"] = {name: _credentials(entry, secrets, found) for name, entry in scenario.credentials.items()}
-    site["agent"] = {"gateway": "none", **({"lanes": scenario.lanes} if scenario.lanes else {})}
+    site["agent"] = {"gateway": "none", **scenario.agent}
+    site["collector"] = scenario.collector
     site["places"] = {place.name: _place(place.title, place.region) for place in scenario.places}
     text = yaml.safe_dump({key: part for key, part in site.items() if part}, sort_keys=False, allow_unicode=True)
     devices = [_device(device, found) for device in scenario.devices.values()]
@@ -109,6 +110,9 @@ def _device(device: DeviceSpec, ports: Mapping[str, int]) -> dict[str, Any]:
         entry["powers"] = list(device.powers)
     entry["reach"] = list(device.reach or (("snmp",) if "snmp" in spoken else ("tcp",)))
     entry["ports"] = {protocol: ports[protocol] for protocol in spoken}
+    stream = [protocol for protocol in spoken if protocol in DIALOGUES]
+    if stream:
+        entry["ports"]["tcp"] = ports[stream[0]]
     return entry
 
 

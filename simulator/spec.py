@@ -110,7 +110,8 @@ class Scenario:
     credentials: dict[str, CredentialsSpec] = field(default_factory=dict)
     places: tuple[PlaceSpec, ...] = ()
     site: dict[str, object] = field(default_factory=dict)  # the `site:` of the site file
-    lanes: dict[str, dict[str, str]] = field(default_factory=dict)  # the agent's lanes in the site file
+    agent: dict[str, object] = field(default_factory=dict)  # its `agent:`
+    collector: dict[str, object] = field(default_factory=dict)  # its `collector:`
     ports: dict[str, int] = field(default_factory=dict)  # protocol -> port that is tried first; 0: any free one
     seed: int = 1
     certificate_days: float = 365.0
