@@ -67,7 +67,9 @@ class Agent:
         self.spool = await disk.run(Spool, agent.spool, clock)
         self._stack.push_async_callback(disk.run, self.spool.close)
         metrics.watch(self.spool)
-        net = self._given_net or await self._stack.enter_async_context(Net(clock))
+        net = self._given_net
+        if net is None:
+            net = await self._stack.enter_async_context(Net(clock))
         self.sender = Sender(self.spool, disk, self._sink, clock, metrics)
         self.journal = Journal(agent.name, self.spool, disk, clock, self.sender.take)
         self._stack.push_async_callback(self.journal.flush)
@@ -105,8 +107,9 @@ class Agent:
         await self.workers.stop()
 
     async def _last_delivery(self) -> None:
-        ends = self._clock.monotonic() + LAST_DELIVERY_S
-        while self.spool.backlog_records and self.sender.healthy and self._clock.monotonic() < ends:
+        for _ in range(round(LAST_DELIVERY_S / 0.02)):
+            if not self.spool.backlog_records or not self.sender.healthy:
+                return
             await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
