@@ -112,13 +112,14 @@ def check_oids(oids: Sequence[str], where: str) -> None:
 class Measure:
     """An object's options, ready to turn values into samples."""
 
-    __slots__ = ("_flags", "_states", "extra", "kind", "options", "plain")
+    __slots__ = ("_flags", "_states", "extra", "flags", "kind", "options", "plain")
 
     def __init__(self, options: ObjectOptions) -> None:
         self.options = options
         self.kind = KINDS[options.kind]
         self.extra: tuple[str, ...] = (*options.plus, *([options.over] if options.over else []))
         self._flags = dict.fromkeys(options.zeros, 0.0) | dict.fromkeys(options.ones, 1.0)
+        self.flags: dict[int, float | None] = dict(self._flags) | {int(value): None for value in options.none}
         self._states = [frozenset(v if isinstance(v, tuple) else (v,)) for v in options.states.values()]
         simple = not (self.extra or options.states or options.invert or options.fact or options.uptime)
         self.plain = simple and options.bit is None and options.kind in PLAIN  # may be read column-wise
