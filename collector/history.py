@@ -157,22 +157,36 @@ def read(
 
     A stale marker (`rules.source.STALE`) says that the series ended there. `wanted` chooses by key.
     """
+    parts = [*_of_blocks(connection, metric, first_at, last_at), *_of_raw(connection, metric)]
+    return _joined(((key, times, values) for key, times, values in parts if wanted(key)), first_at, last_at)
+
+
+def read_blocks(connection: sqlite3.Connection, metric: str, first_at: int, last_at: int) -> dict[bytes, tuple[Times, Values]]:
+    """Return what `read` returns, without what is not in a block yet."""
+    return _joined(_of_blocks(connection, metric, first_at, last_at), first_at, last_at)
+
+
+def _joined(found: Iterable[tuple[bytes, Times, Values]], first_at: int, last_at: int) -> dict[bytes, tuple[Times, Values]]:
     parts: dict[bytes, list[tuple[Times, Values]]] = defaultdict(list)
-    for key, times, values in _parts(connection, metric, first_at, last_at):
-        if wanted(key):
-            inside = (times >= first_at) & (times <= last_at)
-            if inside.any():
-                parts[key].append((times[inside], values[inside]))
-    return {key: _merged(found) for key, found in parts.items()}
+    for key, times, values in found:
+        inside = (times >= first_at) & (times <= last_at)
+        if inside.any():
+            parts[key].append((times[inside], values[inside]))
+    return {key: _merged(part) for key, part in parts.items()}
 
 
-def _parts(connection: sqlite3.Connection, metric: str, first_at: int, last_at: int) -> Iterator[tuple[bytes, Times, Values]]:
+def _of_blocks(
+    connection: sqlite3.Connection, metric: str, first_at: int, last_at: int
+) -> Iterator[tuple[bytes, Times, Values]]:
     keys: dict[int, bytes] = {}
     for block in samples.load_blocks(connection, first_at, last_at, (metric,)):
         if not keys:
             keys = {number: key.encode() for number, key in samples.series_keys(connection, metric)}
         for number, times, values in blocks.read(block, metric):
             yield keys.get(number, b""), times, values
+
+
+def _of_raw(connection: sqlite3.Connection, metric: str) -> Iterator[tuple[bytes, Times, Values]]:
     gathered = Gathered()
     gather(samples.load_raw(connection), gathered)
     for joined, group in gathered.groups.items():

@@ -7,10 +7,10 @@ each (device, lane), the series of its newest run. Never judges, never stores. A
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from collector.history import Own
 from collector.series import Rows, SeriesState
 from probes.reason import Reason
 from probes.sample import Labels, ReachState, Run, Transition, series_key
@@ -73,10 +73,11 @@ class Lanes:
 
     # what agents say
 
-    def run(self, run: Run) -> Ended | None:
+    def run(self, run: Run, now: int) -> Ended | None:
         """Write one run's samples; returns the series that ended with it.
 
-        A late run (older than the newest of its lane) changes nothing here: it is history.
+        A late run (older than the newest of its lane) changes nothing here: it is history. One from an agent whose clock is
+        ahead of ours counts as of `now` (ms).
 
         Raises:
             SeriesKeyError, SeriesLimitError: as `SeriesState.rows`.
@@ -85,7 +86,7 @@ class Lanes:
         if before is not None and run.at <= before.at:
             return None
         rows = self._series.rows(run.keys)
-        at = run.at if before is None else max(run.at, before.held_at + 1)
+        at = min(run.at, now) if before is None else max(min(run.at, now), before.held_at + 1)
         self._series.append(rows, run.values, at)
         good = run.reason is Reason.OK
         kept, gone = self._compare(before, rows, good)
@@ -108,20 +109,26 @@ class Lanes:
         gone = [key for key in left if not key.startswith(b"probe_")]
         return (Rows([*rows.keys, *told]) if told else rows), gone
 
-    def transition(self, change: Transition) -> bool:
-        """Write one verdict; returns False if a newer one is known, which it does not change."""
-        known = self._verdicts.get(change.device)
-        if known is not None and change.at < known.at:
-            return False
-        if known is None:
-            labels = self._labels.get(change.device)
-            if labels is None:
-                return False
+    def transition(self, change: Transition, now: int) -> list[Own] | None:
+        """Write one verdict and return its samples, or None if a newer one is known, which it does not change."""
+        known = self._verdict(change)
+        if known is None or change.at < known.at:
+            return None
+        known.state, known.at = change.state, change.at
+        at = max(min(change.at, now), self._held_at + 1)
+        self._write_verdict(known, at)
+        up = _UP.get(change.state)
+        if up is None:
+            return []
+        keys = b"\n".join((*known.up.keys, *known.suspect.keys))
+        return [Own(keys, at, (up, float(change.state is ReachState.SUSPECT)))]
+
+    def _verdict(self, change: Transition) -> _Verdict | None:
+        known, labels = self._verdicts.get(change.device), self._labels.get(change.device)
+        if known is None and labels is not None:
             up, suspect = (self._series.rows(series_key(metric, labels)) for metric in ("device_up", "device_suspect"))
             known = self._verdicts[change.device] = _Verdict(change.state, change.at, up, suspect)
-        known.state, known.at = change.state, change.at
-        self._write_verdict(known, max(change.at, self._held_at + 1))
-        return True
+        return known
 
     def _write_verdict(self, verdict: _Verdict, at: int) -> None:
         up = _UP.get(verdict.state)
@@ -132,20 +139,28 @@ class Lanes:
         self._series.append(verdict.up, (up,), at)
         self._series.append(verdict.suspect, (float(verdict.state is ReachState.SUSPECT),), at)
 
-    def facts(self, device: str, facts: Mapping[str, str], at: int) -> Ended | None:
-        """Write `device_info` from everything a device said of itself; a changed identity ends the old series."""
+    def facts(self, device: str, facts: Mapping[str, str], at: int) -> tuple[list[Own], list[Ended]]:
+        """Write `device_info` from everything a device said of itself; a changed identity ends the old series.
+
+        Returns the samples written and the series ended.
+        """
         labels = self._labels.get(device)
         if labels is None:
-            return None
+            return [], []
         known = self._info.get(device)
         rows = self._series.rows(info_key(labels, facts))
         at = max(at, self._held_at + 1)
         self._series.append(rows, (1.0,), at)
         self._info[device] = (rows, at)
+        own = [Own(rows.keys[0], at, (1.0,))]
         if known is None or known[0].keys == rows.keys:
-            return None
+            return own, []
         self._series.mark_stale(known[0], at)
-        return Ended(at, b"\n".join(known[0].keys))
+        return own, [Ended(at, b"\n".join(known[0].keys))]
+
+    def slow(self, lane: str) -> bool:
+        """Say if a lane asks so rarely that its word is held."""
+        return lane in self._hold_ms
 
     # what time does
 
@@ -186,21 +201,10 @@ class Lanes:
     def restore(self, verdicts: Iterable[Transition]) -> None:
         """Take back verdicts as they were stored, without writing them: `hold` will."""
         for change in verdicts:
-            labels = self._labels.get(change.device)
-            if labels is not None and change.device not in self._verdicts:
-                up, suspect = (self._series.rows(series_key(metric, labels)) for metric in ("device_up", "device_suspect"))
-                self._verdicts[change.device] = _Verdict(change.state, change.at, up, suspect)
+            self._verdict(change)
 
 
 def info_key(labels: Labels, facts: Mapping[str, str]) -> bytes:
     """Return the key of a device's `device_info`: its base labels and what is known of vendor, model and so on."""
     named = {name: facts[name] for name in ("vendor", "model", "serial", "firmware", "sys_name") if facts.get(name)}
     return series_key("device_info", {**named, **dict(labels)})
-
-
-def verdict_runs(change: Transition, labels: Labels) -> Iterator[tuple[bytes, array[float], int]]:
-    """Yield (keys, values, at) of the samples one verdict makes, for the history."""
-    up = _UP.get(change.state)
-    if up is not None:
-        keys = b"\n".join(series_key(metric, labels) for metric in ("device_up", "device_suspect"))
-        yield keys, array("d", (up, float(change.state is ReachState.SUSPECT))), change.at

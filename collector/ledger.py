@@ -58,6 +58,11 @@ class EpochBook:
         """The number after the last one that must exist."""
         return max(self.ends or 0, self.received[-1][1] if self.received else 0)
 
+    def take(self, span: Span) -> Span:
+        """Note numbers as received; returns the merged span that now holds them."""
+        self.received, merged = spans.add(self.received, span)
+        return merged
+
     def holes(self) -> Spans:
         """Return what is missing below `end`. Sequence numbers begin at 0."""
         return spans.missing(self.received, 0, self.end)
@@ -134,8 +139,7 @@ class Ledger:
             book.began_at = batch.created_at
             self._changed.epochs.add((batch.agent, batch.epoch))
         for span in accepted.fresh:
-            book.received, merged = spans.add(book.received, span)
-            self._changed.received.setdefault((batch.agent, batch.epoch), []).append(merged)
+            self._changed.received.setdefault((batch.agent, batch.epoch), []).append(book.take(span))
         if batch.previous is not None:
             before = self._book(batch.agent, batch.previous[0])
             if before.ends is None:
@@ -211,6 +215,9 @@ class LedgerChanges:
     epochs: set[tuple[str, int]] = field(default_factory=set)
     received: dict[tuple[str, int], Spans] = field(default_factory=dict)
     gaps: list[GapRow] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.agents or self.epochs or self.received or self.gaps)
 
 
 def spans_of(pairs: Iterable[Span]) -> Spans:

@@ -25,6 +25,7 @@ class Limits:
     series_per_device_metric: int = 5_000
     series_per_agent: int = 1_000_000
     series_per_metric: int = 1_000_000
+    series: int = 2_000_000  # in all
 
     future_ms: int = 5 * 60_000  # how far ahead of our clock a record may be before it is set back
     waiting_requests: int = 64

@@ -181,6 +181,10 @@ class SeriesState:
             taken[odd] = _NAN
         self._write(rows, taken, at_ms)
 
+    def append_each(self, rows: Rows, values: Values, times: Times) -> None:
+        """Write one sample for each row, each with an event time of its own: for taking back what was stored."""
+        self._write(rows, values, times)
+
     def mark_stale(self, rows: Rows, at_ms: int) -> None:
         """Write a stale marker for each row: the series has no current value from `at_ms` on."""
         if len(rows):
@@ -196,7 +200,7 @@ class SeriesState:
             return self._locate(rows, rows._place.table, rows._place.local)
         return rows._place
 
-    def _write(self, rows: Rows, values: Values, at_ms: int) -> None:
+    def _write(self, rows: Rows, values: Values, at_ms: int | Times) -> None:
         if not len(rows):
             return
         place, arena = self._placed(rows), self._arena
@@ -211,6 +215,7 @@ class SeriesState:
         if not fresh.all():
             self.late_samples += len(where) - int(fresh.sum())
             where, ring, head, cell, values = where[fresh], ring[fresh], head[fresh], cell[fresh], values[fresh]
+            at_ms = at_ms if isinstance(at_ms, int) else at_ms[fresh]
         arena.ring_t[cell], arena.ring_v[cell] = at_ms, values
         head += 1
         arena.head[where] = np.where(head >= ring, 0, head)
@@ -233,6 +238,10 @@ class SeriesState:
             table.keep_ms = self._keep(table.metric)
         self._located = -1
         self._arena.moves += 1
+
+    def keep_ms(self, metric: str) -> int:
+        """Return how many milliseconds of a metric's samples are kept because rules read them; 0: nobody does."""
+        return self._keep(metric)
 
     def _keep(self, metric: str) -> int:
         span = max(self._spans.get(metric, -1), self._spans.get("*", -1))

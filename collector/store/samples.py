@@ -18,6 +18,13 @@ CREATE TABLE IF NOT EXISTS raw (
     frame BLOB NOT NULL,
     extra BLOB
 ) STRICT;
+CREATE TABLE IF NOT EXISTS held (
+    device TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    frame BLOB NOT NULL,
+    PRIMARY KEY (device, lane)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS series (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -92,6 +99,16 @@ def load_raw(connection: sqlite3.Connection, after: int = 0, until: int | None =
             cursor.close()
             break
     return found
+
+
+def store_held(connection: sqlite3.Connection, rows: Iterable[tuple[str, str, int, bytes]]) -> None:
+    """Keep (device, lane, at, frame of one run): the newest good run of a lane so slow that its word is held."""
+    connection.executemany("INSERT OR REPLACE INTO held (device, lane, at, frame) VALUES (?, ?, ?, ?)", rows)
+
+
+def load_held(connection: sqlite3.Connection, since: int) -> list[bytes]:
+    """Return the frames of held runs not older than `since` (ms)."""
+    return [row[0] for row in connection.execute("SELECT frame FROM held WHERE at >= ? ORDER BY at", (since,))]
 
 
 def oldest_raw(connection: sqlite3.Connection) -> int | None:
