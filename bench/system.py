@@ -37,10 +37,13 @@ def scenario(devices: int, ports: int) -> str:
     lines = [
         "name: bench",
         "site: {name: bench, contract: campus-network}",
-        "lanes: {reach: {interval: 5s, timeout: 1s}, state: {interval: 60s, timeout: 5s}, table: {interval: 60s, timeout: 10s}}",
+        "lanes:",
+        "  reach: {interval: 5s, timeout: 1s}",
+        "  state: {interval: 60s, timeout: 5s}",
+        "  table: {interval: 60s, timeout: 10s}",
         "credentials: {read-only: {snmp: {version: 2c, community: bench-read}}}",
         "fleet:",
-        "  - {name: core-1, class: switch, role: core, address: 127.20.0.2, credentials: read-only, ports: 2, reach: [icmp, snmp]}",
+        "  - {name: core-1, class: switch, role: core, address: 127.20.0.2, credentials: read-only, reach: [icmp, snmp]}",
     ]
     left, block = devices - 1, 0
     while left > 0:
@@ -151,9 +154,8 @@ def measure(pid: int, port: int, seconds: float) -> None:
     before = cpu_s(pid)
     scrape(port)
     scraped = cpu_s(pid) - before
-    print(
-        f"series: {series}; CPU: {share * 100:.1f} % of one core; memory: {memory_mb(pid):.0f} MB, peak {memory_mb(pid, 'VmHWM'):.0f} MB"
-    )
+    memory = f"memory: {memory_mb(pid):.0f} MB, peak {memory_mb(pid, 'VmHWM'):.0f} MB"
+    print(f"series: {series}; CPU: {share * 100:.1f} % of one core; {memory}")
     print(f"one scrape of /metrics: {scraped:.2f} s of CPU")
     faults = re.findall(r"^watchkeeper_faults_open\{[^}]*\} ([1-9]\d*)", page, re.MULTILINE)
     print(f"open faults (none is right): {sum(map(int, faults))}")
