@@ -118,7 +118,12 @@ async def test_its_own_pages(tmp_path: Path) -> None:
                 assert (response.status, await response.text()) == (200, "ok\n")
     finally:
         await agent.stop()
-    for name in ("agent_backlog_records{", "spool_dropped_total{", "agent_deliveries_total{", "agent_loop_stall_seconds_bucket"):
+    for name in (
+        "agent_backlog_records{",
+        "spool_dropped_total{",
+        "agent_deliveries_total{",
+        "agent_loop_stall_seconds_bucket",
+    ):
         assert name in text
 
 

@@ -1,4 +1,4 @@
-"""The spool keeps what it took: through restarts, cuts, flipped bytes, full disks; and counts exactly what it gives up (P3-P5)."""
+"""The spool keeps what it took: through restarts, cuts, flipped bytes, full disks; it counts what it gives up (P3-P5)."""
 
 from __future__ import annotations
 
