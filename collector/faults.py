@@ -54,8 +54,23 @@ class FaultEngine:
         self._steps = Steps(self._casebook, self._dossier)
 
     def load(self, state: EngineState) -> None:
-        """Go on from what `store.faults.load_state` returned, as if there had been no restart."""
+        """Go on from what `store.faults.load_state` returned, as if there had been no restart.
+
+        Faults of a level that the contract does not have (it was exchanged) are judged anew, from the lowest up.
+        """
+        known = {level.id for level in self.contract.levels}
+        lowest = self.contract.levels[-1]
+        strangers = [fault for fault in state.faults if fault.level not in known]
         self._start(state)
+        for fault in strangers:
+            name, why = dict(lowest.name), f"the contract has no level {fault.level}"
+            self._casebook.put_fault(replace(fault, level=lowest.id, level_name=name, level_reason=why))
+            self._casebook.dirty.add(fault.id)
+
+    def state(self) -> EngineState:
+        """Return all that `load` needs, for an engine of a changed site or contract to go on with."""
+        book = self._casebook
+        return EngineState(tuple(book.alarms.values()), tuple(book.faults.values()), tuple(book.reach.values()), book.counter)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
