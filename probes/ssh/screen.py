@@ -92,7 +92,9 @@ def command_output(raw: bytes, command: str, prompt: str) -> str:
     for line in raw.decode("utf-8", "replace").split("\n"):
         shown = _PAGER_ANYWHERE.sub("", render_line(line)).rstrip()
         lines.append(shown)
-    if lines and command in lines[0]:
+    if lines and lines[0].endswith(command):
+        del lines[0]
+    while lines and not lines[0]:
         del lines[0]
     while lines and not lines[-1]:
         del lines[-1]

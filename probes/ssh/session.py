@@ -24,7 +24,7 @@ from probes.ssh.commands import PLATFORMS
 from probes.ssh.console import Console
 from probes.ssh.failure import SessionEnded, reason_of
 from probes.ssh.hostkeys import KnownHosts
-from probes.ssh.transport import WINDOW_BYTES, CappedSocket, LegacyTransport, StrictTransport
+from probes.ssh.transport import MOST_RECEIVED_BYTES, WINDOW_BYTES, CappedSocket, LegacyTransport, StrictTransport
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +115,7 @@ class Session:
         transport.start_client(timeout=self._left())
         known.check(self._login.host, self._login.port, transport.get_remote_server_key(), self._login.trust_first_use)
         self._authenticate(transport)
+        self._sock.allow(MOST_RECEIVED_BYTES)
         channel = transport.open_session(window_size=WINDOW_BYTES, timeout=self._left())
         channel.get_pty(term="vt100", width=WIDTH, height=HEIGHT)
         channel.invoke_shell()
@@ -182,7 +183,9 @@ def _terminal(login: Login, console: Console, left_s: float) -> netmiko.BaseConn
             """Type nothing; the socket is closed by the session."""
             netmiko.log.removeFilter(self._secrets_filter)
 
-    return Terminal(host=login.host, device_type=login.platform, read_timeout_override=max(0.1, left_s))
+    return Terminal(
+        host=login.host, device_type=login.platform, read_timeout_override=max(0.1, left_s), global_cmd_verify=False
+    )
 
 
 def _load_key(path: Path, passphrase: str) -> paramiko.PKey:

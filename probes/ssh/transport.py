@@ -20,6 +20,7 @@ from paramiko.kex_group14 import KexGroup14SHA256
 
 log = logging.getLogger(__name__)
 
+MOST_BEFORE_LOGIN_BYTES = 128 << 10
 MOST_RECEIVED_BYTES = 3 << 20
 WINDOW_BYTES = 256 << 10
 CIPHERS = ("aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -31,7 +32,7 @@ LEGACY_DIGESTS = ("hmac-sha1", "hmac-sha1-96", "hmac-md5", "hmac-md5-96")
 class CappedSocket:
     """A socket that ends (as if the peer had closed it) after so many received bytes."""
 
-    def __init__(self, sock: socket.socket, most: int = MOST_RECEIVED_BYTES) -> None:
+    def __init__(self, sock: socket.socket, most: int = MOST_BEFORE_LOGIN_BYTES) -> None:
         self._sock = sock
         self._left = most
         self._closed = False  # read by paramiko
@@ -40,6 +41,10 @@ class CappedSocket:
     def exhausted(self) -> bool:
         """Whether the cap was met."""
         return self._left <= 0
+
+    def allow(self, further: int) -> None:
+        """Let so many further bytes in."""
+        self._left += further
 
     def recv(self, size: int) -> bytes:
         """Return received bytes, none once the cap is met."""
