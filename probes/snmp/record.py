@@ -13,7 +13,7 @@ from probes.counters import Change, Uptime, UptimeTracker
 from probes.reason import Reason
 from probes.sample import series_key
 from probes.snmp import kind
-from probes.snmp.ber import EXCEPTIONS, GAUGE32, INTEGER, NULL, WrongType
+from probes.snmp.ber import EXCEPTIONS, NULL, WrongType
 from probes.snmp.kind import Decoded
 from probes.snmp.measure import Measure
 from probes.text import SYS_DESCR, clean
@@ -21,7 +21,6 @@ from probes.text import SYS_DESCR, clean
 Raw = tuple[int, bytes]  # tag and content of a value
 MAX_BLOBS = 256
 _ABSENT = EXCEPTIONS | {NULL}
-_WHOLE = (INTEGER, GAUGE32)
 
 
 class Absent(Exception):
@@ -117,7 +116,7 @@ class Recorder:
             reading.facts.append((options.fact, text))
         if not options.metric:
             return 0
-        samples = measure.samples(value, [_number(answered[slot]) for slot in use.others] if use.others else ())
+        samples = measure.samples(value, [_decode(measure, answered[slot]) for slot in use.others] if use.others else ())
         if samples is None:
             return 0
         reading.values.extend(samples)
@@ -136,12 +135,3 @@ def _decode(measure: Measure, answer: Raw | None) -> Decoded:
     if answer is None or answer[0] in _ABSENT:
         raise Absent
     return kind.decode(measure.kind, *answer)
-
-
-def _number(answer: Raw | None) -> int | float:
-    """Return the value of a further object of a sum or a ratio, whatever kind of number it is."""
-    if answer is None or answer[0] in _ABSENT:
-        raise Absent
-    value = kind.decode(kind.KINDS["unsigned"], *answer) if answer[0] in _WHOLE else kind.decode(kind.KINDS["counter"], *answer)
-    assert isinstance(value, int)
-    return value

@@ -18,7 +18,6 @@ from probes.text import DETAIL, LABEL, SYS_DESCR, clean
 
 Columns = Mapping[str, Mapping[bytes, Cell]]  # OID of a column -> row index -> cell
 _NAMED = 5  # rows named in a detail
-_OTHER = {**kind.KINDS["unsigned"], **kind.KINDS["counter"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class TableRecorder:
                 if cell is not None and options.metric:
                     others = [_there(columns, oid, index) for oid in measure.extra]
                     if None not in others:
-                        more = [kind.decode(_OTHER, *other) for other in others if other]
+                        more = [kind.decode(measure.kind, *other) for other in others if other]
                         samples = measure.samples(kind.decode(measure.kind, *cell), more)
                         if samples is not None:
                             return samples
