@@ -138,7 +138,7 @@ class RawPersona(Part):
     """One thing the scripted operator does."""
 
     device: str
-    step: Literal["accept", "assign", "arrive", "restore", "confirm", "close", "note"]
+    step: Literal["ack", "assign", "arrive", "restore", "confirm", "close", "note"]
     after: Seconds
     person: str
     note: str = ""

@@ -81,10 +81,10 @@ class ExpectedFault:
 
 @dataclass(frozen=True, slots=True)
 class PersonaStep:
-    """What the scripted operator does to the faults of one device, `after_s` the thing he waits for."""
+    """What the scripted operator does with the faults of one device, `after_s` his last step with it (or its opening)."""
 
     device: str
-    step: str  # accept, assign, arrive, restore, confirm, close
+    step: str  # ack, assign, arrive, restore, confirm, close, note
     after_s: float
     person: str
     note: str = ""
