@@ -19,10 +19,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "check",
         help=_("every mistake in a site file, with line and suggestion"),
-        description=_("Checks site files with all they include. Exit status 1 if one is wrong. Asks no device, changes nothing."),
+        description=_(
+            "Checks site files with all they include. Exit status 1 if one is wrong. Asks no device, changes nothing."
+        ),
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=_("a site file"))
-    parser.add_argument("--json", action="store_true", help=_("a list of objects for programs: file, ok, devices, errors, warnings"))
+    parser.add_argument(
+        "--json", action="store_true", help=_("a list of objects for programs: file, ok, devices, errors, warnings")
+    )
     parser.add_argument("--schema", action="store_true", help=_("print the JSON Schema of the site file, for editors"))
 
 

@@ -6,7 +6,7 @@ What is learned late (a cut-off agent's backlog) is judged in the order and at t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from operator import itemgetter
 from zoneinfo import ZoneInfo
@@ -88,7 +88,7 @@ class FaultEngine:
         """Return when `tick` has something to do (ms since the epoch), None for never."""
         return self._casebook.next_due()
 
-    def apply(self, changes: Sequence[AlertChange], transitions: Sequence[Transition], now: int) -> Decisions:
+    def apply(self, changes: Iterable[AlertChange], transitions: Iterable[Transition], now: int) -> Decisions:
         """Take in what the rules and the agents said. About 60 us for each alarm.
 
         Args:

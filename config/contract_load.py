@@ -55,7 +55,7 @@ def read_contract(name: str | Path) -> terms.Contract:
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name}.yaml"
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", str(name)) or not path.is_file():
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)) or not path.is_file():
             known = contract_names()
             message = _("there is no contract {name}; shipped are {names}").format(
                 name=shown(str(name)), names=", ".join(known)
