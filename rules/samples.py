@@ -59,6 +59,13 @@ class SampleTable:
             values.insert(place, value)
             self._built = None
 
+    def rewind(self, now_ms: int) -> None:
+        """Forget samples later than `now_ms`."""
+        for times, values in self._samples:
+            place = bisect.bisect_right(times, now_ms)
+            del times[place:], values[place:]
+        self._built = None
+
     def _arrays(self) -> tuple[Times, Values]:
         """Return (times, values) of shape (depth, size), oldest first, padded with NEVER at the front."""
         if self._built is None:
@@ -143,6 +150,11 @@ class SampleSource:
     def mark_stale(self, rows: SampleHandle, at_ms: int) -> None:
         """Write a stale marker for each series of the handle."""
         self.append(rows, np.full(len(rows.rows), STALE), at_ms)
+
+    def rewind(self, now_ms: int) -> None:
+        """Forget samples later than `now_ms`."""
+        for table in self._tables.values():
+            table.rewind(now_ms)
 
     def load(self, metric: str, labels: Labels, samples: Iterable[tuple[int, float]]) -> None:
         """Keep samples of one series."""

@@ -139,3 +139,7 @@ class SeriesSource(Protocol):
     def mark_stale(self, rows: Handle, at_ms: int) -> None:
         """End the series of the handle: they have no current value from `at_ms` on."""
         ...
+
+    def rewind(self, now_ms: int) -> None:
+        """Forget samples later than `now_ms`: the clock was set back."""
+        ...

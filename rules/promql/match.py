@@ -18,8 +18,8 @@ class RegexError(ValueError):
 
 
 @functools.lru_cache(maxsize=4096)
-def compiled(pattern: str) -> Any:
-    """Return a regular expression anchored at both ends, ``.`` matching line feeds too, as Prometheus reads it.
+def compiled(pattern: str, anchored: bool = True) -> Any:
+    """Return a regular expression; anchored ones as matchers read it: the whole text, ``.`` matching line feeds too.
 
     Raises:
         RegexError: RE2 does not accept it.
@@ -27,8 +27,8 @@ def compiled(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)  # type: ignore[no-untyped-call]
-        return re2.compile(f"^(?s:{pattern})$", options)  # type: ignore[no-untyped-call]
+        plain = re2.compile(pattern, options)  # type: ignore[no-untyped-call]
+        return re2.compile(f"^(?s:{pattern})$", options) if anchored else plain  # type: ignore[no-untyped-call]
     except re2.error as error:
         detail = error.args[0] if error.args else "invalid"
         raise RegexError(f"{pattern!r}: {detail.decode() if isinstance(detail, bytes) else detail}") from None

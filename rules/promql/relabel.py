@@ -27,13 +27,15 @@ def label_replace(vector: Vector, target: str, template: str, source: str, patte
         raise EvaluationError(f"invalid regular expression in label_replace(): {error}") from None
     distinct, place = np.unique(vector.labels.column(source), return_inverse=True)
     found = [regex.search(texts.text(code)) for code in distinct.tolist()]
-    codes = np.array([0 if m is None else texts.code(_expanded(template, m)) for m in found], np.int32)[place]
+    codes = np.array([0 if m is None else texts.code(expanded(template, m)) for m in found], np.int32)[place]
     matched = np.array([m is not None for m in found], np.bool_)[place]
     column = np.where(matched, codes, vector.labels.column(target)).astype(np.int32)
     return _relabelled(vector, target, column, matched)
 
 
-def _expanded(template: str, match: Any) -> str:
+def expanded(template: str, match: Any) -> str:
+    """Return a replacement text with ``$1``, ``${name}`` and ``$$`` filled in from a match, as Go's regexp does."""
+
     def group(reference: re.Match[str]) -> str:
         name = reference[1] or reference[2]
         if name is None:
