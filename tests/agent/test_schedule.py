@@ -66,9 +66,9 @@ async def test_a_jump_of_the_wall_clock_neither_skips_nor_bunches(wall: JumpingW
     for n in range(50):
         times = [at for name, at in fired if name == f"d{n}"]
         gaps = [b - a for a, b in itertools.pairwise(times)]
-        assert min(gaps) > 0.15, "a bunch"
+        assert min(gaps) > 0.02, "two at once; one late run and the next on time are right"
         assert max(gaps) < 1.0, "more than the half second until the jump is seen"
-        assert len(times) >= 4
+        assert 4 <= len(times) <= 8
 
 
 async def test_starts_are_staggered_and_a_slot_is_for_life() -> None:
