@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 
 
 def compile_tcp(site: Site, device: Device, step: Step) -> TcpQuestion:
-    """Compile a step. Option: `port` (1 to 65535; the device's own ``ports: {tcp: ...}``, else 80).
+    """Compile a step. Option: `port` (1 to 65535; else the device's own ``ports: {tcp: ...}``, else 80).
+
+    A device whose ``ports`` has an entry of the step's name (``rtsp``, ``sip``) is asked there, whatever the profile says.
 
     Raises:
         OptionError: an option is wrong or unknown.
     """
     options = Options(step)
-    port = options.integer("port", device.ports.get("tcp", 80), 1, 65535)
+    usual = options.integer("port", device.ports.get("tcp", 80), 1, 65535)
     options.done()
+    port = device.ports.get(step.name, usual)
     key = series_key("tcp_connect_seconds", {**base_labels(site, device), "port": str(port)})
     return TcpQuestion(device.address, port, key)
 

@@ -17,7 +17,7 @@ from simulator.endpoint import Endpoint
 from simulator.http import HttpDialogue
 from simulator.pjlink import PjlinkDialogue
 from simulator.rtsp import RtspDialogue
-from simulator.sip import answer_sip
+from simulator.sip import SipDialogue, answer_sip
 from simulator.snmp_agent import SnmpAgent
 from simulator.tcp import Listener
 from simulator.udp import Answer, UdpPort
@@ -29,6 +29,7 @@ DIALOGUES: Mapping[str, type[Dialogue]] = {
     "rtsp": RtspDialogue,
     "pjlink": PjlinkDialogue,
     "banner": BannerDialogue,
+    "sip": SipDialogue,
 }
 TRIES = 20
 SPARE_FILES = 256
@@ -68,8 +69,7 @@ class Harbour:
                 spoken.setdefault(protocol, []).append(endpoint)
         _admit_files(sum(len(speakers) for protocol, speakers in spoken.items() if protocol in DIALOGUES))
         for protocol, speakers in sorted(spoken.items()):
-            serve = self._open_udp if protocol in self._answers else self._open_tcp
-            self.ports[protocol] = self._on_some_port(protocol, wanted.get(protocol, USUAL_PORTS[protocol]), speakers, serve)
+            self.ports[protocol] = self._on_some_port(protocol, wanted.get(protocol, USUAL_PORTS[protocol]), speakers)
 
     async def close(self) -> None:
         """Close every socket."""
@@ -89,12 +89,10 @@ class Harbour:
         for listener in self._listeners.get(name, ()):
             listener.speak()
 
-    def _on_some_port(
-        self, protocol: str, wanted: int, speakers: Sequence[Endpoint], serve: Callable[[str, int, Sequence[Endpoint]], int]
-    ) -> int:
+    def _on_some_port(self, protocol: str, wanted: int, speakers: Sequence[Endpoint]) -> int:
         for port in (wanted, *[0] * TRIES):
             try:
-                return serve(protocol, port, speakers)
+                return self._open(protocol, port, speakers)
             except OSError as error:
                 if error.errno == errno.EMFILE:
                     raise FleetError(_("too many open files: raise the limit (ulimit -n), or take fewer devices")) from None
@@ -103,6 +101,19 @@ class Harbour:
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise FleetError(f"{protocol}: {error}") from error
         raise FleetError(_("{protocol}: found no free port").format(protocol=protocol))
+
+    def _open(self, protocol: str, port: int, speakers: Sequence[Endpoint]) -> int:
+        """Open a protocol on one port, over UDP, TCP or both, as it is spoken."""
+        if protocol not in self._answers:
+            return self._open_tcp(protocol, port, speakers)
+        found = self._open_udp(protocol, port, speakers)
+        if protocol in DIALOGUES:
+            try:
+                return self._open_tcp(protocol, found, speakers)
+            except OSError:
+                self._udp.pop().close()
+                raise
+        return found
 
     def _open_udp(self, protocol: str, port: int, speakers: Sequence[Endpoint]) -> int:
         packed = {socket.inet_aton(endpoint.model.address): endpoint for endpoint in speakers}

@@ -15,10 +15,12 @@ class Request:
     version: str
     headers: Mapping[str, str]
 
-    def content_length(self) -> int:
-        """Return how many bytes of body follow; 0 where it is not said or is no number."""
-        text = self.headers.get("content-length", "0")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+def body_bytes(message: bytes) -> int:
+    """Return the Content-Length of a message; 0 where it is not said or is no number."""
+    request = parse(message)
+    text = request.headers.get("content-length", "0") if request is not None else "0"
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
 def parse(message: bytes) -> Request | None:

@@ -30,8 +30,7 @@ class RtspDialogue:
 
     def body_bytes(self, message: bytes) -> int:
         """Return the Content-Length."""
-        request = header.parse(message)
-        return request.content_length() if request is not None else 0
+        return header.body_bytes(message)
 
     def answer(self, message: bytes, now: float) -> tuple[bytes, bool]:
         """Return the response to one request."""

@@ -1,4 +1,4 @@
-"""SIP OPTIONS over UDP as a codec answers it (RFC 3261 section 11.2)."""
+"""SIP OPTIONS over UDP and TCP as a codec answers it (RFC 3261 section 11.2)."""
 
 from __future__ import annotations
 
@@ -26,3 +26,26 @@ def answer_sip(endpoint: Endpoint, data: bytes, now: float) -> bytes | None:
     headers |= {"To": fields["to"] + tag, "Allow": "INVITE, ACK, CANCEL, OPTIONS, BYE", "Accept": "application/sdp"}
     headers |= {"User-Agent": f"{endpoint.model.vendor} {endpoint.model.product}/{endpoint.model.firmware}"}
     return header.reply(f"SIP/2.0 {status} {REASONS[status]}", headers)
+
+
+class SipDialogue:
+    """SIP over one TCP connection."""
+
+    terminator = b"\r\n\r\n"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Begin."""
+        self._endpoint = endpoint
+
+    def greeting(self) -> bytes:
+        """Return nothing: the client speaks first."""
+        return b""
+
+    def body_bytes(self, message: bytes) -> int:
+        """Return the Content-Length."""
+        return header.body_bytes(message)
+
+    def answer(self, message: bytes, now: float) -> tuple[bytes, bool]:
+        """Return the response to one request; hang up on what is none."""
+        reply = answer_sip(self._endpoint, message, now)
+        return reply or b"", reply is None

@@ -181,3 +181,12 @@ async def test_an_endless_message_is_hung_up_on(fleet: Fleet) -> None:
     async with asyncio.timeout(2):
         assert await reader.read() == b""
     writer.close()
+
+
+async def test_sip_over_tcp_on_the_same_port(fleet: Fleet) -> None:
+    request = (
+        "OPTIONS sip:codec SIP/2.0\r\nVia: SIP/2.0/TCP here;branch=z9hG4bK2\r\nFrom: <sip:a>;tag=1\r\n"
+        "To: <sip:codec>\r\nCall-ID: 78\r\nCSeq: 6 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+    answer = await talk(fleet, "codec", "sip", request.encode(), b"\r\n\r\n")
+    assert answer.startswith(b"SIP/2.0 200 OK\r\n")
