@@ -96,7 +96,7 @@ class TableTalk:
             return Step(ask, page.prepared, *_pdu(exchange))
         self.timeouts += 1
         over = self._engine.loop.time() >= self._deadline or exchange.reason in _ENDS
-        if over or not walk.unanswered():
+        if over or not walk.ask_less():
             self.reason, self.detail = exchange.reason or Reason.TIMEOUT, exchange.detail
         return None
 

@@ -43,14 +43,14 @@ class Limits:
     repetitions: int = MAX_REPETITIONS  # 0: GETNEXT only
     width: int = 64  # columns
 
-    def less(self) -> bool:
-        """Ask for less from now on; False if it cannot be less."""
+    def less(self, columns: int) -> bool:
+        """Ask for less than a question about so many columns from now on; False if it cannot be less."""
         if self.repetitions > 1:
             self.repetitions = _LESS.get(self.repetitions, self.repetitions // 2)
         elif self.repetitions == 1:
             self.repetitions = 0
-        elif self.width > 1:
-            self.width //= 2
+        elif min(self.width, columns) > 1:
+            self.width = min(self.width, columns) // 2
         else:
             return False
         return True
@@ -117,9 +117,9 @@ class Walk:
         if self._rows_left <= 0 or self._bytes_left <= 0:
             self._stop(Reason.TOO_BIG, "rows" if self._rows_left <= 0 else "bytes")
 
-    def unanswered(self) -> bool:
-        """Ask for less after a timeout; False if that is not possible."""
-        return self._limits.less()
+    def ask_less(self) -> bool:
+        """Ask for less than last time, after a timeout or an odd answer; False if that is not possible."""
+        return self._limits.less(len(self._asked.columns) if self._asked else 1)
 
     def _take(self, ask: Ask, varbinds: Sequence[Varbind]) -> None:
         width = len(ask.columns)
@@ -163,7 +163,7 @@ class Walk:
             self.reason, self.detail = Reason.ERROR_STATUS, message.error_name(pdu.error_status)
 
     def _less(self, reason: Reason, detail: str) -> None:
-        if not self._limits.less():
+        if not self.ask_less():
             self._stop(reason, detail)
 
     def _stop(self, reason: Reason, detail: str = "") -> None:
