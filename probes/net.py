@@ -70,10 +70,9 @@ class Net:
     def http(self) -> aiohttp.ClientSession:
         """The shared session: no cookies, no proxies from the environment, no connection kept between questions."""
         if self._http is None:
-            import aiohttp
+            from probes.http import open_session
 
-            connector = aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False)
-            self._http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+            self._http = open_session(self.resolver)
         return self._http
 
     async def in_thread(self, work: Callable[[], T]) -> T:
