@@ -294,6 +294,7 @@ class Dossier:
             restored_at=at,
             affected=everyone,
             recovered=(),
+            flapping=False,
             clocks=clocks,
             due_at=self.received + round(observe_s * 1000),
         )

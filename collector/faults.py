@@ -153,6 +153,8 @@ class FaultEngine:
         old = self._casebook.reach.get(device)
         if old is not None and transition.at < old.at:
             return  # an older word than the one we have
+        for name in sorted(self._casebook.by_root.get(device, set()) & self._casebook.dirty):
+            self._dossier.refresh(name, at)
         self._casebook.put_reach(
             DeviceReach(device, transition.state.value, transition.reason, transition.since, transition.at, transition.via)
         )

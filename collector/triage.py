@@ -52,6 +52,8 @@ class Triage:
             self.dossier.reroot(fault, alarm.key.device, "", alarm.problem, verdict.reason, alarm.began_at)
             self._absorb(alarm.key.device, fault.id, alarm.began_at, at)
             self._contributing(alarm.key.device, fault.id)
+        elif kind_of(alarm.problem) is Kind.REACH and self.topology.downstream.get(alarm.key.device):
+            self._absorb(alarm.key.device, verdict.faults[0], alarm.began_at, at)
 
     def _open(self, alarm: Alarm, verdict: Open, at: int) -> None:
         earlier = self.casebook.faults.get(alarm.fault)

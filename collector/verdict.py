@@ -99,8 +99,9 @@ class Judge:
                 return Join((mains.id,), Suppression.BEHIND_UPSTREAM, f"mains lost at {mains.device}")
         if not behind and kind is Kind.REACH:
             return None
-        explaining = tuple(dict.fromkeys(fault.id for root in roots if (fault := self.fault_at(root)) is not None))
-        if explaining:
+        found = [self.fault_at(root) for root in roots]
+        explaining = tuple(dict.fromkeys(fault.id for fault in found if fault is not None))
+        if explaining and not (patient and None in found):
             word = "behind" if behind else "dark itself:"
             return Join(explaining, Suppression.BEHIND_UPSTREAM, f"{word} {', '.join(roots)}")
         if patient:
@@ -135,9 +136,13 @@ class Judge:
         if recent is not None:
             return Join((recent.id,), Suppression.NONE, self._reach_reason(device), root=True)
         if patient and self.outlook.topology.upstream.get(device):
-            doubtful = self.outlook.doubtful(device)
+            doubtful = self.outlook.doubtful(device) or self._fed_by_battery(device)
             return Wait(self.settings.upstream_s, "upstream") if doubtful else Wait(self.settings.settle_s, "settle")
         return self._own(alarm)
+
+    def _fed_by_battery(self, device: str) -> bool:
+        """Return whether what leads to a device runs on battery, so that it may be about to go dark too."""
+        return any(self.mains_fault(up) is not None for up in self.outlook.topology.upstream.get(device, ()))
 
     def _reach_reason(self, device: str) -> str:
         reach = self.casebook.reach.get(device)

@@ -313,3 +313,10 @@ def test_devices_that_no_agent_is_named_for(tmp_path: Path) -> None:
 def test_ten_thousand_wrong_references_are_ten_thousand_errors_soon(tmp_path: Path) -> None:
     text = HEAD + "devices:\n" + "".join(device_line(f"acc-{n}", f", upstream: cor-{n}") for n in range(10_000))
     assert len(mistakes(site_folder(tmp_path), text)) == 10_000
+
+
+def test_a_suggestion_is_of_the_right_kind(tmp_path: Path) -> None:
+    """The same wrong word at two keys is compared with the names of each."""
+    text = HEAD + "places: {pq: {}}\ncredentials: {pqr: {http: {}}}\ndevices:\n"
+    found = mistakes(site_folder(tmp_path), text + device_line("a", ", place: pqs, credentials: pqs"))
+    assert [error.rpartition(" ")[2] for error in found] == ["'pq'?", "'pqr'?"]

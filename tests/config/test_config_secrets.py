@@ -98,6 +98,23 @@ def test_a_missing_space_shows_only_the_key(tmp_path: Path) -> None:
     assert CANARY not in str(mistakes(tmp_path, twice))
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        f"password:{CANARY}",
+        f"password：{CANARY}",
+        f"password={CANARY}",
+        f"password {CANARY}",
+        CANARY,
+        f"'{CANARY}':",
+        f"'p@{CANARY}': 1",
+    ],
+)
+def test_what_yaml_takes_for_a_key_may_be_a_secret(inner: str, tmp_path: Path) -> None:
+    found = mistakes(site_folder(tmp_path), HEAD + f"credentials: {{x: {{ssh: {{username: u, {inner}}}}}}}\n")
+    assert found and CANARY not in str(found)
+
+
 def test_a_loaded_site_prints_no_secret(tmp_path: Path) -> None:
     path = site_folder(tmp_path) / "site.yaml"
     path.write_text(
