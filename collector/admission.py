@@ -10,7 +10,7 @@ import math
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -65,6 +65,11 @@ class Admission:
         self._limits = limits
         self.quota = Quota(limits)
         self._passed: dict[tuple[str, str], tuple[bytes, list[str], list[bool] | None]] = {}
+
+    def forget(self, exists: Callable[[bytes], bool]) -> None:
+        """Take series that exist no more out of the counts."""
+        self.quota.forget([key for key in self.quota if not exists(key)])
+        self._passed.clear()
 
     def open(self, agent: str, frames: bytes) -> list[tuple[Batch, bytes]]:
         """Return the batches of a request's body, each with its frame.

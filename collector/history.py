@@ -111,6 +111,13 @@ def compact(store: Store, step: Callable[[str], None] = lambda step: None) -> Co
     return Compacted(batches, block.samples if block else 0, block.bytes if block else 0)
 
 
+def waiting(store: Store, since: int) -> bool:
+    """Say if there is a raw batch that came before `since` (ms)."""
+    with store.reading() as connection:
+        oldest = samples.oldest_raw(connection)
+    return oldest is not None and oldest <= since
+
+
 def _newest(gathered: Gathered) -> int:
     return max((max(group.times) for group in gathered.groups.values()), default=0)
 

@@ -7,7 +7,7 @@ each (device, lane), the series of its newest run. Never judges, never stores. A
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.history import Own
@@ -61,15 +61,6 @@ class Lanes:
         self._verdicts: dict[str, _Verdict] = {}
         self._info: dict[str, tuple[Rows, int]] = {}
         self._held_at = 0
-
-    def reconfigure(self, intervals_s: Mapping[str, float], labels: Mapping[str, Labels]) -> list[Ended]:
-        """Take a new site file's word; what is known of devices it does not name ends."""
-        self._hold_ms = {lane: int(PATIENCE * s * 1000) for lane, s in intervals_s.items() if PATIENCE * s * 1000 > LOOKBACK_MS}
-        self._labels = dict(labels)
-        return [ended for device in self._devices() - labels.keys() for ended in self.end_device(device, self._held_at + 1)]
-
-    def _devices(self) -> set[str]:
-        return {device for device, _ in self._open} | self._verdicts.keys() | self._info.keys()
 
     # what agents say
 
@@ -164,39 +155,29 @@ class Lanes:
 
     # what time does
 
-    def hold(self, now: int) -> Iterator[None]:
-        """Repeat what slow lanes, verdicts and facts said, as of a moment ago; yields now and then, to give way."""
+    def hold(self, now: int, silent: Collection[str] = ()) -> Iterator[None]:
+        """Repeat what slow lanes, verdicts and facts said, as of a moment ago; yields now and then, to give way.
+
+        What is known of `silent` devices is not repeated: nobody has looked at them for long.
+        """
         at = self._held_at = max(self._held_at, now - HOLD_LAG_MS)
-        for number, ((_, lane), run) in enumerate(list(self._open.items())):
+        for number, ((device, lane), run) in enumerate(list(self._open.items())):
             limit = self._hold_ms.get(lane, 0)
-            if limit and run.good and run.at < at and now - run.at < limit:
+            if limit and run.good and run.at < at and now - run.at < limit and device not in silent:
                 self._series.append(run.rows, run.values, at)
                 run.held_at = at
             if number % 200 == 199:
                 yield
-        for number, verdict in enumerate(list(self._verdicts.values())):
-            if verdict.at < at and verdict.state in _UP:
+        for number, (device, verdict) in enumerate(list(self._verdicts.items())):
+            if verdict.at < at and verdict.state in _UP and device not in silent:
                 self._write_verdict(verdict, at)
             if number % 200 == 199:
                 yield
-        for number, (rows, since) in enumerate(list(self._info.values())):
-            if since < at:
+        for number, (device, (rows, since)) in enumerate(list(self._info.items())):
+            if since < at and device not in silent:
                 self._series.append(rows, (1.0,), at)
             if number % 200 == 199:
                 yield
-
-    def end_device(self, device: str, at: int) -> list[Ended]:
-        """End all series of a device: it is watched no more, or its agent is silent and nothing is known of it."""
-        rows = [self._open.pop(key).rows for key in [key for key in self._open if key[0] == device]]
-        verdict = self._verdicts.pop(device, None)
-        if verdict is not None:
-            rows += [verdict.up, verdict.suspect]
-        info = self._info.pop(device, None)
-        if info is not None:
-            rows.append(info[0])
-        for each in rows:
-            self._series.mark_stale(each, at)
-        return [Ended(at, b"\n".join(each.keys)) for each in rows if len(each)]
 
     def restore(self, verdicts: Iterable[Transition]) -> None:
         """Take back verdicts as they were stored, without writing them: `hold` will."""

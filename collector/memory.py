@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,7 @@ from config.site import Site
 from probes import wire
 from probes.sample import ReachState, Transition
 from rules.alert import AlertChange, AlertState
+from rules.engine import RuleHealth
 from rules.source import LOOKBACK_MS, Times, Values, stale_mask
 
 log = logging.getLogger(__name__)
@@ -39,16 +40,25 @@ HELD_MS = 3 * 24 * 3_600_000  # no lane's word is held for longer
 class Rules(Protocol):
     """The rule engine as the collector needs it (`rules.engine.RuleEngine`)."""
 
-    def evaluate(self, now: int, metrics: Iterable[str] | None = None) -> list[AlertChange]:
+    @property
+    def missed_slots(self) -> int:
+        """Evaluations passed over because they came too late."""
+        ...
+
+    async def evaluate_paced(self, now: int, metrics: Collection[str] | None = None) -> list[AlertChange]:
         """Evaluate the groups that are due, or at once those that read the metrics."""
         ...
 
-    def snapshot(self) -> Iterable[AlertState]:
+    def snapshot(self) -> list[AlertState]:
         """Return all active alert instances."""
         ...
 
-    def restore(self, states: Iterable[AlertState], now: int) -> object:
-        """Go on with instances as they were stored."""
+    def restore(self, states: Collection[AlertState], now: int) -> list[AlertState]:
+        """Go on with instances as they were stored; return those whose rule is gone."""
+        ...
+
+    def health(self) -> list[RuleHealth]:
+        """Return how the last evaluation of each rule went."""
         ...
 
 
@@ -59,13 +69,37 @@ class Faults(Protocol):
         """Go on with what was stored."""
         ...
 
-    def apply(self, changes: Iterable[AlertChange], transitions: Iterable[Transition], now: int) -> Decisions:
+    def apply(self, changes: Sequence[AlertChange], transitions: Sequence[Transition], now: int) -> Decisions:
         """Decide on what changed."""
         ...
 
     def tick(self, now: int) -> Decisions:
         """Decide on what time alone changes."""
         ...
+
+    def next_due(self) -> int | None:
+        """Return when `tick` has something to do, None for never."""
+        ...
+
+    def act(self, fault_id: str, step: str, person: str, now: int, note: str = "", **fields: str) -> Decisions:
+        """Take a person's step with a fault."""
+        ...
+
+
+class Pace:
+    """Remembers when something was last done."""
+
+    def __init__(self) -> None:
+        """Everything is due."""
+        self._done: dict[str, int] = {}
+
+    def due(self, name: str, now: int, every_ms: int) -> bool:
+        """Say if it is time again, and take it as done if so. A clock that was set back makes it due."""
+        before = self._done.get(name)
+        if before is not None and 0 <= now - before < every_ms:
+            return False
+        self._done[name] = now
+        return True
 
 
 @dataclass(slots=True)
@@ -74,6 +108,7 @@ class Memory:
 
     site: Site
     ledger: Ledger
+    ownership: Ownership
     admission: Admission
     series: SeriesState
     lanes: Lanes
@@ -81,7 +116,10 @@ class Memory:
     faults: Faults
     alerts: dict[rulestate.AlertId, AlertState]  # as stored
     facts: dict[str, dict[str, str]]
+    orphans: list[AlertState]  # active alerts whose rule is gone
     started_at: int
+    pace: Pace = field(default_factory=Pace)
+    agent_values: dict[tuple[str, str], float] = field(default_factory=dict)  # by agent and metric, as last written
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +143,7 @@ def load(store: Store, site: Site, makers: Makers, limits: Limits, now: int) -> 
             agents.load_received(connection),
             agents.load_gaps(connection, open_only=True),
         )
-        admission = Admission(site.name, Ownership(site, identity.load_owners(connection)), limits)
+        ownership = Ownership(site, identity.load_owners(connection))
         series = SeriesState(limits.series)
         lanes = Lanes(series, _intervals(site), labels_of(site))
         rules = makers.rules(series)
@@ -119,9 +157,22 @@ def load(store: Store, site: Site, makers: Makers, limits: Limits, now: int) -> 
         for device, found in facts.items():
             lanes.facts(device, found, now - LOOKBACK_MS)
         alerts = {rulestate.alert_id(alert): alert for alert in rulestate.load_alerts(connection)}
-    rules.restore(alerts.values(), now)
+    _drop_strangers(series, site)
+    orphans = rules.restore(list(alerts.values()), now)
     engine.load(state)
-    return Memory(site, ledger, admission, series, lanes, rules, engine, alerts, facts, now)
+    admission = Admission(site.name, ownership, limits)
+    return Memory(site, ledger, ownership, admission, series, lanes, rules, engine, alerts, facts, orphans, now)
+
+
+def _drop_strangers(series: SeriesState, site: Site) -> None:
+    """Forget the series of devices that the site file does not name any more."""
+    for table in list(series.tables()):
+        column = table.columns.get("device")
+        if column is None:
+            continue
+        strange = [code for code in np.unique(column).tolist() if code and series.strings.text(code) not in site.devices]
+        for row in np.flatnonzero(np.isin(column, strange)).tolist() if strange else ():
+            series.drop(Rows([table.keys[row] or b""]))
 
 
 def _intervals(site: Site) -> dict[str, float]:

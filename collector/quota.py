@@ -6,7 +6,7 @@ A series beyond its cap is left out and counted, never refused: what else the ag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from collector.keys import Key
 from collector.limits import Limits
@@ -61,6 +61,5 @@ class Quota:
             if found is not None:
                 self._count(*found, -1)
 
-    def keys(self) -> Iterable[bytes]:
-        """Return all keys counted."""
-        return self._known.keys()
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._known)

@@ -77,6 +77,9 @@ class SeriesState:
     def __len__(self) -> int:
         return len(self._index)
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._index
+
     @property
     def sample_bytes(self) -> int:
         """Bytes held for samples (rings and newest values), without keys and labels."""

@@ -83,10 +83,14 @@ class Writer:
             raise IngestRefused(503, "the database failed", retry_after_s=5.0) from error
         self._sound = True
 
-    async def replace(self, change: Callable[[], Callable[[], Memory]]) -> None:
-        """Make the memory anew with another loader: for a new site file. `change` returns the loader."""
+    async def replace(self, load: Callable[[], Memory]) -> None:
+        """Make the memory anew with another loader: for a new site file.
+
+        Raises:
+            IngestRefused: 503, the database failed; the next turn tries again.
+        """
         async with self._lock:
-            self._load = change()
+            self._load = load
             self._sound = False
             await self._make_sound()
 

@@ -1,0 +1,139 @@
+"""What the collector does on its own time: rules that are due, faults that wait, agents that fall silent, gaps that stay.
+
+Works in turns of the writer. The judgements are the engines'; here is when they are asked and what they are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from collector.history import Own
+from collector.ingest import IngestRefused, Turn
+from collector.memory import Memory
+from collector.ownership import agents_of
+from collector.store.audit import AuditEntry
+from collector.store.rulestate import alert_id
+from probes.sample import series_key
+from rules.alert import AlertChange, AlertState, Kind, Phase
+from rules.source import LOOKBACK_MS
+
+if TYPE_CHECKING:
+    from collector.app import Collector
+
+TICK_S = 1.0
+HOLD_MS = 60_000
+AGENT_MS = 15_000  # how often the collector's own series about agents are written
+GAP_MS = 5_000
+GAP_GRACE_MS = 120_000
+CONFLICT_MS = 600_000  # how long a refused second process stays visible
+
+
+async def tick(collector: Collector) -> None:
+    """Do what is due: about once a second. A turn without anything to do commits nothing."""
+    async with collector.writer.turn() as turn:
+        memory, pace = turn.memory, turn.memory.pace
+        if pace.due("hold", turn.now, HOLD_MS):
+            for _ in memory.lanes.hold(turn.now, _silent_devices(memory, turn.now)):
+                await asyncio.sleep(0)
+        if pace.due("gaps", turn.now, GAP_MS):
+            memory.ledger.check_gaps(turn.now, GAP_GRACE_MS)
+        kicked = _agents(turn, pace.due("agents", turn.now, AGENT_MS))
+        await decide(collector, turn, kicked)
+
+
+async def decide(collector: Collector, turn: Turn, metrics: Collection[str]) -> None:
+    """Evaluate what is due and what reads `metrics`, and let the fault engine decide on what changed."""
+    memory, began = turn.memory, time.perf_counter()
+    turn.touched = True
+    changes = await memory.rules.evaluate_paced(turn.now)
+    if metrics:
+        changes += await memory.rules.evaluate_paced(turn.now, metrics)
+    collector.metrics.rules_s.observe(time.perf_counter() - began)
+    if changes or turn.transitions:
+        turn.decisions.append(memory.faults.apply(changes, turn.transitions, turn.now))
+    elif (due := memory.faults.next_due()) is not None and due <= turn.now:
+        turn.decisions.append(memory.faults.tick(turn.now))
+    _note_alerts(turn)
+
+
+def _note_alerts(turn: Turn) -> None:
+    """Note which alert instances differ from what is stored. 1 us for each active one."""
+    memory = turn.memory
+    now = {alert_id(state): state for state in memory.rules.snapshot()}
+    turn.alerts += [state for name, state in now.items() if memory.alerts.get(name) != state]
+    turn.alerts_gone += [name for name in memory.alerts if name not in now]
+    memory.alerts = now
+
+
+async def settle(collector: Collector) -> None:
+    """After a start or a new site file: note whose devices are whose, end the alerts whose rule is gone."""
+    async with collector.writer.turn() as turn:
+        memory = turn.memory
+        turn.touched = True
+        turn.owners = memory.ownership.pairs()
+        gone = [_ended(state, turn.now) for state in memory.orphans if state.phase is Phase.FIRING]
+        memory.orphans = []
+        if gone:
+            turn.decisions.append(memory.faults.apply(gone, (), turn.now))
+        for agent in agents_of(memory.site):
+            if agent not in memory.ledger.agents:
+                memory.ledger.seen(agent, turn.now)
+        _note_alerts(turn)
+
+
+def _ended(state: AlertState, now: int) -> AlertChange:
+    return AlertChange(Kind.RESOLVED, state.rule, state.labels, state.annotations, state.active_at, now, state.value)
+
+
+# agents
+
+
+def silent(memory: Memory, agent: str, now: int) -> bool:
+    """Say if an agent was not heard for longer than the site allows; the time before the collector's start does not count."""
+    row = memory.ledger.agents.get(agent)
+    heard = max(memory.started_at, row.seen_at if row else 0)
+    return now - heard > memory.site.collector.agent_silent_s * 1000
+
+
+def _silent_devices(memory: Memory, now: int) -> set[str]:
+    """Return the devices of agents that are silent: what they last said is not repeated any more."""
+    return {
+        device
+        for agent in agents_of(memory.site)
+        if silent(memory, agent, now - LOOKBACK_MS)
+        for device in memory.ownership.devices(agent)
+    }
+
+
+def _agents(turn: Turn, due: bool) -> set[str]:
+    """Write `agent_up` and `agent_epoch_conflict` when they change or are due; returns the metrics that changed."""
+    memory, changed = turn.memory, set()
+    for agent in agents_of(memory.site):
+        row = memory.ledger.agents.get(agent)
+        conflict = row is not None and row.conflict_at is not None and turn.now - row.conflict_at < CONFLICT_MS
+        values = {"agent_up": float(not silent(memory, agent, turn.now)), "agent_epoch_conflict": float(conflict)}
+        for metric, value in values.items():
+            before = memory.agent_values.get((agent, metric))
+            if due or value != before:
+                key = series_key(metric, {"agent": agent, "site": memory.site.name})
+                memory.series.append(memory.series.rows(key), (value,), turn.now)
+                memory.agent_values[agent, metric] = value
+            if value != before:
+                changed.add(metric)
+                turn.own.append(Own(key, turn.now, (value,)))
+    return changed
+
+
+async def refused(collector: Collector, agent: str, refusal: IngestRefused, peer: str) -> None:
+    """Put a refusal that concerns security on record; a second process under one name shows as a series too."""
+    if refusal.status == 409:
+        async with collector.writer.turn() as turn:
+            turn.touched = True
+            turn.memory.ledger.seen(agent, 0, conflict_at=turn.now)
+            turn.audit.append(AuditEntry(turn.now, agent, peer, "epoch-conflict", refusal.detail))
+            await decide(collector, turn, _agents(turn, False))
+    elif refusal.status == 403:
+        await collector.writer.note(AuditEntry(collector.clock.now(), agent, peer, "ingest-refused", refusal.detail))
