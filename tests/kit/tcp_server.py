@@ -17,9 +17,14 @@ async def tcp_server(handler: Handler, tls: ssl.SSLContext | None = None) -> Asy
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await handler(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await handler(reader, writer)
+                await writer.drain()
+                writer.close()
+        finally:
+            if not writer.is_closing():
+                writer.transport.abort()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(handle(reader, writer))
@@ -34,4 +39,5 @@ async def tcp_server(handler: Handler, tls: ssl.SSLContext | None = None) -> Asy
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
         await server.wait_closed()
