@@ -167,9 +167,11 @@ class Dossier:
         """When the root is back, give what was behind it a bounded time for an answer of its own; take it back if not."""
         wait_s = self.settings.boot_s if kind_of(fault.problem) is Kind.MAINS else self.settings.child_s
         for alarm in raised:
+            if alarm.fault != fault.id:
+                continue  # the first fault that it belongs to keeps its time
             if alive and alarm.hold == "recovery":
                 self.casebook.put_alarm(freed(alarm))
-            elif not alive and not alarm.hold and alarm.fault == fault.id:
+            elif not alive and not alarm.hold:
                 self.casebook.put_alarm(replace(alarm, due_at=at + round(wait_s * 1000), hold="recovery"))
         self.casebook.dirty.discard(fault.id)
 

@@ -27,6 +27,8 @@ class Triage:
     def decide(self, alarm: Alarm, at: int, patient: bool) -> None:
         """Put a raised alarm where it belongs: into a fault, into a new one, or (`patient`) on hold for a bounded time."""
         if not self.dossier.levels.opens(alarm.severity, alarm.problem):
+            if alarm.hold:
+                self.casebook.put_alarm(alarming.freed(alarm))
             return
         verdict = self.judge.judge(alarm, patient)
         if isinstance(verdict, Wait):

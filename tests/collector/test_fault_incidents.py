@@ -1,0 +1,544 @@
+"""Incident scripts: what happens when on which site, and exactly which faults come of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from collector.alarm import Suppression
+from collector.fault import FaultState
+from kit.incidents import START, Incident, device
+
+
+def tree() -> list:
+    return [
+        device("core-1", role="core"),
+        device("agg-1", up="core-1", role="aggregation"),
+        device("acc-1", up=[("agg-1", "Gi1/0/1")]),
+        device("cam-1", "camera", [("acc-1", "Gi1/0/7")], place="hall"),
+        device("cam-2", "camera", [("acc-1", "Gi1/0/8")], place="hall"),
+    ]
+
+
+def ring() -> list:
+    """Two cores, and four counties between them."""
+    ends = [device("core-a", role="core", place="city-a"), device("core-b", role="core", place="city-b", up="core-a")]
+    nodes = ["core-a", "n1", "n2", "n3", "n4", "core-b"]
+    inner = []
+    for at in range(1, 5):
+        left, right = nodes[at - 1], nodes[at + 1]
+        ups = [(left, f"to-{nodes[at]}"), (right, f"to-{nodes[at]}")]
+        inner.append(device(nodes[at], up=ups, place=f"county-{at}", region="county"))
+    return ends + inner
+
+
+def power() -> list:
+    return [
+        device("core-1", role="core"),
+        device("acc-3", up="core-1"),
+        device("ups-3", "ups", "acc-3", powers=["acc-3"]),
+        device("cam-1", "camera", "acc-3"),
+        device("cam-2", "camera", "acc-3"),
+    ]
+
+
+# One device
+
+
+def test_single_device_opens_at_once_with_its_true_times() -> None:
+    i = Incident(device("core-1", role="core"), device("x", role="core"))
+    i.down(10, "core-1")
+    fault = i.only
+    assert (fault.device, fault.problem, fault.reason) == ("core-1", "device-down", "icmp")
+    assert (fault.began_at, fault.opened_at, fault.restored_at) == (i.at(8), i.at(10), None)
+    assert fault.affected == ("core-1",)
+    assert fault.id == "WK-20261122-0001"
+    i.up(100, "core-1", learned=103)
+    fault = i.only
+    assert (fault.state, fault.restored_at) == (FaultState.RESTORED, i.at(100))
+    assert [kind for kind, _fault in i.told()] == ["opened", "restored"]
+
+
+def test_suspect_alone_opens_nothing() -> None:
+    i = Incident(*tree())
+    i.suspect(0, "core-1")
+    i.apply(2, (), [i.word(2, "core-1", "up", "recovered")])
+    i.run(60)
+    assert i.faults == [] and i.told() == []
+
+
+def test_pending_and_dropped_open_nothing_and_leave_nothing() -> None:
+    i = Incident(*tree())
+    i.apply(0, [i.alert(0, "acc-1", "TemperatureHigh", "pending", "minor")])
+    i.apply(9, [i.alert(9, "acc-1", "TemperatureHigh", "dropped", "minor")])
+    assert i.faults == [] and not i.engine.state().alarms
+
+
+def test_resolved_that_was_never_fired_tells_nobody() -> None:
+    i = Incident(*tree())
+    i.clear(0, "acc-1", "TemperatureHigh")
+    i.up(1, "acc-1")
+    assert i.faults == [] and i.told() == []
+
+
+def test_gone_again_while_it_waited_opens_nothing() -> None:
+    i = Incident(*tree())
+    i.down(0, "acc-1")
+    i.up(0.5, "acc-1")
+    i.run(30)
+    assert i.faults == []
+
+
+def test_indeterminate_never_opens_and_warning_only_what_the_contract_says() -> None:
+    i = Incident(*tree())
+    i.raise_(0, "acc-1", "PingLoss", "warning")
+    i.raise_(0, "acc-1", "Something", "indeterminate")
+    i.raise_(0, "acc-1", "Told", "info")
+    i.run(60)
+    assert i.faults == []
+    i.raise_(61, "acc-1", "TemperatureHigh", "warning", sensor="1")
+    assert (i.only.level, i.only.level_reason) == ("D", "severity warning")
+
+
+# A tree
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize("order", list(itertools.permutations(["core-1", "agg-1", "acc-1", "cam-1"])))
+def test_core_dies_in_every_order_of_messages(order: tuple[str, ...], gap: float) -> None:
+    i = Incident(*tree())
+    for at, name in enumerate(order):
+        i.down(at * gap, name)
+    i.run(30)
+    assert len(i.faults) == 1
+    assert (i.only.device, i.only.affected) == ("core-1", ("acc-1", "agg-1", "cam-1", "core-1"))
+    assert [kind for kind, _f in i.told()].count("opened") == 1
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["core-1", "agg-1", "acc-1"])))
+def test_very_late_parents_still_leave_one_fault(order: tuple[str, ...]) -> None:
+    i = Incident(*tree())
+    for at, name in enumerate(order):
+        i.down(at * 8.0, name)
+    i.run(60)
+    assert i.only.device == "core-1"
+    assert i.only.affected == ("acc-1", "agg-1", "core-1")
+    assert all(fault.merged_into == i.only.id for fault in i.faults if fault.state is FaultState.MERGED)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["core-1", "agg-1", "acc-1", "cam-1"])))
+def test_recovery_in_every_order_opens_nothing(order: tuple[str, ...]) -> None:
+    i = Incident(*tree())
+    i.down(0, *order)
+    i.run(60)
+    for at, name in enumerate(order):
+        i.up(100 + 2 * at, name)
+        i.run(100 + 2 * at + 1)
+    i.run(200)
+    assert i.only.state is FaultState.RESTORED
+    assert i.only.affected == ("acc-1", "agg-1", "cam-1", "core-1")
+    assert [kind for kind, _f in i.told()] == ["opened", "restored"]
+
+
+def test_child_waits_no_longer_than_its_bound_for_a_suspect_upstream() -> None:
+    i = Incident(*tree())
+    i.suspect(0, "acc-1")
+    i.down(1, "cam-1")
+    i.run(3.9)
+    assert i.faults == []
+    i.run(4.0)
+    assert (i.only.device, i.only.opened_at) == ("cam-1", i.at(4))
+
+
+def test_child_that_was_dark_long_before_keeps_its_own_fault() -> None:
+    i = Incident(*tree())
+    i.down(0, "cam-1")
+    i.run(600)
+    i.down(600, "acc-1")
+    i.run(700)
+    assert [(f.device, f.state.value) for f in i.faults] == [("cam-1", "opened"), ("acc-1", "opened")]
+
+
+def test_child_still_dark_opens_its_own_with_its_own_beginning() -> None:
+    i = Incident(*tree())
+    i.down(0, "acc-1", "cam-1", "cam-2")
+    i.run(30)
+    i.up(60, "acc-1", "cam-1")
+    i.run(300)
+    acc, cam = i.real
+    assert (acc.device, acc.state, acc.restored_at) == ("acc-1", FaultState.RESTORED, i.at(60))
+    assert (cam.device, cam.began_at, cam.opened_at) == ("cam-2", i.at(-2), i.at(70))
+
+
+def test_agents_own_verdict_ends_the_wait_for_a_child() -> None:
+    i = Incident(*tree())
+    i.down(0, "acc-1", "cam-2", reason="behind")
+    i.run(30)
+    i.up(60, "acc-1")
+    i.apply(63, (), [i.word(63, "cam-2", "down", "icmp", since=-2)])
+    assert [(f.device, f.opened_at) for f in i.real] == [("acc-1", i.at(3)), ("cam-2", i.at(63))]
+
+
+def test_child_alone_after_the_parents_fault_is_not_the_parents_fault_reopened() -> None:
+    i = Incident(*tree())
+    i.down(0, "acc-1", "cam-1")
+    i.up(60, "acc-1", "cam-1")
+    i.run(70)
+    i.down(200, "cam-1")
+    i.run(210)
+    assert [(f.device, f.reopened) for f in i.real] == [("acc-1", 0), ("cam-1", 0)]
+
+
+def test_parent_without_a_fired_rule_is_root_all_the_same() -> None:
+    i = Incident(*tree())
+    i.apply(0, (), [i.word(0, "acc-1")])
+    i.apply(0, [i.alert(0, "cam-1")], [i.word(0, "cam-1", reason="behind")])
+    i.run(30)
+    assert (i.only.device, i.only.problem, i.only.affected) == ("acc-1", "device-down", ("acc-1", "cam-1"))
+    i.apply(40, [i.alert(40, "acc-1")])
+    assert i.only.device == "acc-1" and len(i.faults) == 1
+    i.up(60, "acc-1", "cam-1")
+    i.run(70)
+    assert i.only.state is FaultState.RESTORED
+
+
+def test_other_alarms_of_what_is_dark_join_and_are_judged_again() -> None:
+    i = Incident(*tree())
+    i.down(0, "acc-1", "cam-1")
+    i.run(5)
+    i.raise_(10, "cam-1", "PictureLost", "major")
+    i.raise_(10, "acc-1", "TemperatureHigh", "minor", sensor="1")
+    assert i.only.device == "acc-1"
+    i.up(60, "acc-1", "cam-1")
+    i.clear(61, "acc-1", "TemperatureHigh", "minor", sensor="1")
+    i.run(300)
+    assert [(f.device, f.problem) for f in i.real] == [("acc-1", "device-down"), ("cam-1", "picture-lost")]
+
+
+def test_picture_lost_first_is_the_same_fault_as_camera_dark() -> None:
+    i = Incident(*tree())
+    i.raise_(0, "cam-1", "PictureLost")
+    i.run(2)
+    i.down(5, "cam-1")
+    i.run(30)
+    assert (i.only.device, i.only.problem) == ("cam-1", "device-down")
+
+
+# Links
+
+
+def test_port_and_the_device_behind_it_are_one_fault_whoever_comes_first() -> None:
+    for first in ("port", "device"):
+        for gap in (0.0, 1.0, 2.5, 20.0):
+            i = Incident(*tree())
+            for at, what in ((0, first), (gap, "device" if first == "port" else "port")):
+                i.run(at)
+                if what == "port":
+                    i.raise_(at, "agg-1", "LinkDown", interface="Gi1/0/1")
+                else:
+                    i.down(at, "acc-1")
+            i.run(60)
+            assert (i.only.device, i.only.problem, i.only.component) == ("acc-1", "device-down", ""), (first, gap)
+            i.up(100, "acc-1")
+            i.run(101)
+            assert i.only.state is FaultState.OPENED
+            i.clear(110, "agg-1", "LinkDown", interface="Gi1/0/1")
+            assert (i.only.state, i.only.restored_at) == (FaultState.RESTORED, i.at(110))
+
+
+def test_port_that_leads_nowhere_known_is_its_own_fault() -> None:
+    i = Incident(*tree())
+    i.raise_(0, "core-1", "LinkDown", interface="Gi9")
+    assert (i.only.device, i.only.component, i.only.level) == ("core-1", "Gi9", "D")
+
+
+# A ring
+
+
+def test_ring_survives_one_cut() -> None:
+    i = Incident(*ring(), contract="broadcast-backbone")
+    i.raise_(0, "core-a", "LinkDown", interface="to-n1")
+    i.run(10)
+    assert (i.only.effect.value, i.only.level, i.only.affected) == ("protection", "3", ("core-a",))
+
+
+def test_two_cuts_are_two_records() -> None:
+    i = Incident(*ring(), contract="broadcast-backbone")
+    i.raise_(0, "core-a", "LinkDown", interface="to-n1")
+    i.run(100)
+    i.down(100, "n1", "n2", reason="behind")
+    i.raise_(101, "n3", "LinkDown", interface="to-n2")
+    i.run(200)
+    first, second = i.real
+    assert (first.device, first.component, first.effect.value, first.level) == ("core-a", "to-n1", "protection", "3")
+    assert second.device in ("n1", "n2") and second.affected == ("n1", "n2")
+    assert (second.effect.value, second.level, second.contributing) == ("outage", "1", (first.id,))
+    i.clear(300, "core-a", "LinkDown", interface="to-n1")
+    i.up(301, "n1", "n2")
+    i.run(310)
+    first, second = i.real
+    assert (first.state, first.level) == (FaultState.RESTORED, "3")
+    assert (second.state, second.level) == (FaultState.OPENED, "1")
+    i.clear(400, "n3", "LinkDown", interface="to-n2")
+    assert i.real[1].state is FaultState.RESTORED
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["n1", "n2", "n3"])))
+def test_segment_between_two_unseen_cuts_is_one_fault(order: tuple[str, ...]) -> None:
+    i = Incident(*ring(), contract="broadcast-backbone")
+    for at, name in enumerate(order):
+        i.down(at * 0.3, name)
+    i.run(30)
+    assert len(i.real) == 1
+    assert i.only.affected == ("n1", "n2", "n3")
+
+
+def test_device_with_two_upstreams_is_in_the_records_of_both() -> None:
+    i = Incident(
+        device("core-1", role="core"),
+        device("agg-1", up="core-1", role="aggregation"),
+        device("agg-2", up="core-1", role="aggregation"),
+        device("acc", up=["agg-1", "agg-2"]),
+    )
+    i.down(0, "agg-1")
+    i.run(60)
+    assert i.only.affected == ("agg-1",)
+    i.down(100, "agg-2", "acc")
+    i.run(120)
+    assert [(f.device, f.affected) for f in i.real] == [("agg-1", ("acc", "agg-1")), ("agg-2", ("acc", "agg-2"))]
+    i.up(200, "agg-1", "acc")
+    i.run(300)
+    assert [(f.device, f.state.value) for f in i.real] == [("agg-1", "restored"), ("agg-2", "opened")]
+    assert i.real[1].affected == ("agg-2",)
+
+
+# Power
+
+
+def test_mains_ups_switch_cameras_are_one_fault_whose_level_rises() -> None:
+    i = Incident(*power(), contract="government-office")
+    i.raise_(0, "ups-3", "UpsOnBattery")
+    assert (i.only.device, i.only.problem, i.only.level, i.only.behind) == ("ups-3", "mains-lost", "3", 3)
+    i.raise_(500, "ups-3", "BatteryLow")
+    i.down(600, "acc-3", "ups-3", "cam-1", "cam-2")
+    i.run(700)
+    assert (i.only.device, i.only.level) == ("ups-3", "2")
+    assert i.only.affected == ("acc-3", "cam-1", "cam-2", "ups-3")
+    assert "level" in i.steps(i.only)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["acc-3", "ups-3", "cam-1"])))
+def test_power_chain_in_every_order(order: tuple[str, ...]) -> None:
+    i = Incident(*power(), contract="government-office")
+    i.raise_(0, "ups-3", "UpsOnBattery")
+    for at, name in enumerate(order):
+        i.down(600 + at, name)
+    i.run(700)
+    assert len(i.faults) == 1
+    assert i.only.affected == ("acc-3", "cam-1", "ups-3")
+
+
+def test_battery_alarm_that_ends_because_the_ups_is_dark_is_no_recovery() -> None:
+    i = Incident(*power(), contract="government-office")
+    i.raise_(0, "ups-3", "UpsOnBattery")
+    i.down(600, "acc-3", "ups-3", "cam-1")
+    i.clear(900, "ups-3", "UpsOnBattery")  # stale series, not mains
+    i.run(1000)
+    assert i.only.state is FaultState.OPENED
+    i.up(2000, "acc-3", "ups-3", "cam-1")
+    i.run(2059)
+    assert i.only.state is FaultState.OPENED
+    i.run(2060)
+    assert (i.only.state, i.only.restored_at) == (FaultState.RESTORED, i.at(2000))
+
+
+def test_still_on_battery_when_the_ups_is_back() -> None:
+    i = Incident(*power(), contract="government-office")
+    i.raise_(0, "ups-3", "UpsOnBattery")
+    i.down(600, "acc-3", "ups-3")
+    i.clear(900, "ups-3", "UpsOnBattery")
+    i.up(2000, "acc-3", "ups-3")
+    i.raise_(2030, "ups-3", "UpsOnBattery")
+    i.run(2500)
+    assert i.only.state is FaultState.OPENED
+
+
+def test_mains_back_gives_devices_time_to_start() -> None:
+    i = Incident(*power(), contract="government-office")
+    i.raise_(0, "ups-3", "UpsOnBattery")
+    i.down(600, "acc-3", "cam-1", "cam-2")
+    i.run(700)
+    i.clear(1000, "ups-3", "UpsOnBattery")
+    i.run(1060)
+    i.up(1060, "acc-3", "cam-1")
+    i.run(1119)
+    assert len(i.real) == 1
+    i.run(1130)
+    assert [(f.device, f.state.value) for f in i.real] == [("ups-3", "restored"), ("cam-2", "opened")]
+
+
+def test_switch_dead_with_mains_present_is_the_switch() -> None:
+    i = Incident(*power(), contract="government-office")
+    i.down(0, "acc-3", "ups-3", "cam-1")
+    i.run(30)
+    assert (i.only.device, i.only.affected) == ("acc-3", ("acc-3", "cam-1", "ups-3"))
+
+
+# Agents
+
+
+def test_blind_agent_is_one_fault_and_devices_keep_theirs() -> None:
+    i = Incident(*tree(), contract="crossing-video")
+    i.down(0, "cam-1")
+    i.run(60)
+    blind = i.word(100, "agent-1", "unknown", "agent-blind", since=98)
+    i.apply(100, (), [blind, *(i.word(100, name, "unknown", "agent-blind") for name in i.site.devices)])
+    i.apply(150, [i.alert(150, "cam-1", kind="resolved")])  # no data is no recovery
+    i.run(200)
+    cam, agent = i.real
+    assert cam.state is FaultState.OPENED
+    assert (agent.device, agent.problem, agent.began_at) == ("agent-1", "agent-blind", i.at(98))
+    assert agent.affected == ("acc-1", "agg-1", "cam-1", "cam-2", "core-1")
+    assert agent.level == "2"
+    i.apply(300, (), [i.word(300, "agent-1", "up", "recovered")])
+    i.apply(301, (), [i.word(301, name, "up", "recovered") for name in i.site.devices])
+    i.run(400)
+    cam, agent = i.real
+    assert (cam.state, cam.restored_at) == (FaultState.RESTORED, i.at(301))
+    assert (agent.state, agent.restored_at) == (FaultState.RESTORED, i.at(300))
+
+
+def test_down_while_blind_opens_nothing_until_the_agent_sees() -> None:
+    i = Incident(*tree())
+    i.apply(0, (), [i.word(0, "agent-1", "unknown", "agent-blind")])
+    i.down(1, "acc-1", "cam-1")
+    i.run(100)
+    assert i.only.device == "agent-1"
+    alarms = i.engine.view(i.only.id).alarms
+    assert {alarm.suppression for alarm in alarms if alarm.key.device != "agent-1"} == {Suppression.AGENT_BLIND}
+    i.apply(200, (), [i.word(200, "agent-1", "up", "recovered")])
+    i.run(300)
+    assert [(f.device, f.affected) for f in i.real][1] == ("acc-1", ("acc-1", "cam-1"))
+
+
+def test_silent_agent_joins_the_blind_one() -> None:
+    i = Incident(*tree())
+    i.apply(0, (), [i.word(0, "agent-1", "unknown", "agent-blind")])
+    i.apply(60, [i.alert(60, "", "AgentSilent", agent="agent-1")])
+    assert (i.only.device, i.only.level) == ("agent-1", "B")  # capped at the second level
+    i.apply(90, [i.alert(90, "", "AgentSilent", "resolved", agent="agent-1")])
+    assert i.only.state is FaultState.OPENED
+    i.apply(95, (), [i.word(95, "agent-1", "up", "recovered")])
+    assert i.only.state is FaultState.RESTORED
+
+
+# Flaps and returns
+
+
+def test_returning_within_the_window_is_the_same_fault_counted() -> None:
+    i = Incident(*tree())
+    i.down(0, "core-1")
+    i.up(60, "core-1")
+    i.run(100)
+    i.down(600, "core-1")
+    assert (i.only.state, i.only.reopened, i.only.restored_at) == (FaultState.REOPENED, 1, None)
+    assert i.only.began_at == i.at(-2)
+    i.up(700, "core-1")
+    i.run(700 + 1790)
+    i.down(700 + 1799, "core-1")
+    assert i.only.reopened == 2
+    i.up(3000, "core-1")
+    i.run(3000 + 1900)
+    i.down(5000, "core-1")
+    assert [f.reopened for f in i.real] == [2, 0]
+
+
+def test_closed_fault_that_returns_within_the_window_is_reopened() -> None:
+    i = Incident(*tree())
+    i.down(0, "core-1")
+    i.up(60, "core-1")
+    i.keep(i.engine.act(i.only.id, "close", "li", i.at(100)))
+    i.down(300, "core-1")
+    assert (i.only.state, i.only.reopened, i.only.closed_at) == (FaultState.REOPENED, 1, None)
+
+
+def test_flapping_keeps_one_fault_open_without_a_storm() -> None:
+    i = Incident(*tree())
+    for at in range(40):
+        (i.down if at % 2 == 0 else i.up)(10 * at, "core-1")
+        i.run(10 * at + 9)
+    assert i.only.flapping and i.only.state is FaultState.REOPENED
+    assert i.only.reopened <= 3
+    assert len(i.told()) <= 8
+    i.run(390 + 600)
+    assert (i.only.state, i.only.flapping, i.only.restored_at) == (FaultState.RESTORED, False, i.at(390))
+
+
+def test_slow_changes_never_count_as_flapping() -> None:
+    i = Incident(*tree())
+    for at in range(40):
+        (i.down if at % 2 == 0 else i.up)(94 * at, "core-1")
+        i.run(94 * at + 90)
+    assert not i.only.flapping and i.only.reopened == 19
+
+
+# Learned late
+
+
+def test_backlog_already_over_is_opened_restored_and_nobody_is_called() -> None:
+    i = Incident(*tree())
+    names = ("core-1", "agg-1", "acc-1", "cam-1")
+    words = [i.word(100, name) for name in names] + [i.word(4000, name, "up", "recovered") for name in names]
+    changes = [i.alert(100, name) for name in names] + [i.alert(4001, name, kind="resolved") for name in names]
+    i.apply(86_400, reversed(changes), reversed(words))
+    i.run(86_500)
+    fault = i.only
+    assert (fault.device, fault.affected) == ("core-1", ("acc-1", "agg-1", "cam-1", "core-1"))
+    assert (fault.began_at, fault.restored_at, fault.opened_at) == (i.at(98), i.at(4000), i.at(86_400))
+    assert fault.state is FaultState.RESTORED
+    assert i.told() == []
+    assert {name for name, clock in fault.clocks.items() if clock.state.value != "not-applicable"} == {"report"}
+
+
+def test_backlog_still_wrong_has_its_true_beginning_and_clocks_from_now() -> None:
+    i = Incident(*tree())
+    i.down(100, "core-1", learned=86_400)
+    assert (i.only.began_at, i.only.opened_at) == (i.at(98), i.at(86_400))
+    assert i.only.clocks["respond"].due_at == i.at(86_400 + 600)
+    assert [kind for kind, _f in i.told()] == ["opened"]
+
+
+def test_two_outages_an_hour_apart_in_one_backlog_are_two_faults() -> None:
+    i = Incident(*tree())
+    changes, words = [], []
+    for start in (0, 7200):
+        words += [i.word(start, "core-1"), i.word(start + 600, "core-1", "up", "recovered")]
+        changes += [i.alert(start, "core-1"), i.alert(start + 600, "core-1", kind="resolved")]
+    i.apply(86_400, changes, words)
+    assert [(f.began_at - START, f.restored_at - START) for f in i.real] == [(-2000, 600_000), (7_198_000, 7_800_000)]
+
+
+def test_older_words_change_nothing() -> None:
+    i = Incident(*tree())
+    i.up(100, "core-1")
+    i.apply(101, (), [i.word(50, "core-1")])
+    i.run(200)
+    assert i.faults == []
+
+
+# Size
+
+
+def test_ten_thousand_dark_at_once_are_one_fault_and_one_delivery() -> None:
+    leaves = [device(f"d{n}", "camera", f"a{n % 100}") for n in range(9899)]
+    i = Incident(
+        device("core-1", role="core"), *(device(f"a{n}", up="core-1", role="aggregation") for n in range(100)), *leaves
+    )
+    i.down(0, *reversed(list(i.site.devices)))
+    i.run(10)
+    assert len(i.only.affected) == 10_000 and i.only.level == "A"
+    assert [kind for kind, _f in i.told()] in (["opened"], ["opened", "level"])
+    i.up(60, *i.site.devices)
+    i.run(90)
+    assert i.only.state is FaultState.RESTORED and len(i.faults) == 1
