@@ -76,7 +76,15 @@ def listen(text: str) -> str:
 
 def listens_beyond_loopback(text: str) -> bool:
     """Return whether ``HOST:PORT`` can be reached from other machines (a host name counts as reachable)."""
-    bare = text.rpartition(":")[0].strip("[]")
+    return _beyond_loopback(text.rpartition(":")[0].strip("[]"))
+
+
+def leads_beyond_loopback(text: str) -> bool:
+    """Return whether a good URL leads, or may lead, to another machine."""
+    return _beyond_loopback(urlsplit(text).hostname or "")
+
+
+def _beyond_loopback(bare: str) -> bool:
     try:
         return not ipaddress.ip_address(bare).is_loopback
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.address import listens_beyond_loopback
+from config.address import leads_beyond_loopback
 from config.kind import ADDRESS, GATEWAY, LISTEN, NAME, URL, Duration, FilePath, OneOf, SecretText, Size, Whole
 from config.language import _
 from config.node import Mapping
@@ -62,7 +62,7 @@ def _agent(values: Values, node: Mapping, reading: Reading) -> Values:
     if "collector" not in values and "token" in values:
         reading.warn(node.marks["token"][0], _("the token is not used without 'collector'"))
     collector = values.get("collector") or ""
-    if collector.startswith("http://") and listens_beyond_loopback(collector[7:].partition("/")[0] + ":0"):
+    if collector.startswith("http://") and leads_beyond_loopback(collector):
         reading.warn(node.marks["collector"][0], _("the token travels unencrypted; use https"))
     return values
 

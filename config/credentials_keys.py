@@ -89,7 +89,7 @@ def _ssh(values: Values, node: Mapping, reading: Reading) -> SshCredentials | No
 
 def private_file(path: Path | None, key: str, node: Mapping, reading: Reading) -> None:
     """Report a private key's file that others may read. A missing one has been warned about."""
-    if path is None or not path.exists():
+    if path is None or not os.path.exists(path):
         return
     reading.path.append(key)
     try:

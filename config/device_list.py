@@ -88,8 +88,8 @@ def _check_header(columns: list[str], line: int, reading: Reading) -> bool:
     for name in other:
         near = nearest(name.lower(), [column for column in COLUMNS if column not in columns and column not in REQUIRED])
         if near and name:
-            message = _("column '{name}' is no key and is kept under asset. Did you mean '{near}'?")
-            reading.warn(line, message.format(name=shown(name), near=near).removesuffix("."))
+            message = _("column '{name}' (did you mean '{near}'?) is no key and is kept under asset")
+            reading.warn(line, message.format(name=shown(name), near=near))
     return len(reading.errors) == before
 
 

@@ -20,14 +20,15 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from config.errors import shown
+from config.errors import key_shown
 from config.language import _
 from config.node import Mapping, Node, Scalar, Sequence, found
 from config.reading import Reading
 
 MAX_BYTES = 10_000_000
-MAX_NODES = 2_000_000  # with every alias counted as often as it is used
+MAX_NODES = 1_000_000  # 10,000 devices are 200,000; every use of an alias counts
 MAX_DEPTH = 32
+MAX_ERRORS = 1_000  # of writing; errors of meaning are all reported
 CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 CORE_TAG = "tag:yaml.org,2002:"
 
@@ -120,6 +121,7 @@ class _Open:
     start: int  # nodes counted before it
     key: str | None = None
     skip: bool = False  # the value belongs to a key that is not kept
+    height: int = 0  # of what it holds, aliases followed
     merged: dict[str, tuple[Node, tuple[int, int]]] = field(default_factory=dict)
 
 
@@ -129,7 +131,7 @@ class _Composer:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
         self._count = 0
         self._documents = 0
         self._root: Node | None = None
@@ -139,13 +141,15 @@ class _Composer:
             if type(event) is ScalarEvent:
                 self._scalar(event)
             elif type(event) is MappingEndEvent or type(event) is SequenceEndEvent:
-                self._close()
+                self._close(event)
             elif type(event) is MappingStartEvent or type(event) is SequenceStartEvent:
                 self._start(event)
             elif type(event) is AliasEvent:
                 self._alias(event)
             elif type(event) is DocumentStartEvent:
                 self._document(event)
+            if len(self._reading.errors) > MAX_ERRORS:
+                self._stop(event, _("more than {count} errors; not read any further").format(count=MAX_ERRORS))
         return self._root
 
     def _stop(self, event: yaml.Event, message: str) -> None:
@@ -155,7 +159,7 @@ class _Composer:
     def _counted(self, event: yaml.Event, nodes: int = 1) -> None:
         self._count += nodes
         if self._count > MAX_NODES:
-            self._stop(event, _("aliases make this file more than {count} entries").format(count=MAX_NODES))
+            self._stop(event, _("more than {count} entries, every use of an alias counted").format(count=MAX_NODES))
 
     def _document(self, event: yaml.Event) -> None:
         self._documents += 1
@@ -174,25 +178,32 @@ class _Composer:
             self._tagged(event)
         node = Scalar(event.value, not event.style and not event.tag, *_place(event))
         if event.anchor:
-            self._anchors[event.anchor] = (node, 1)
+            self._anchors[event.anchor] = (node, 1, 0)
         self._put(node)
 
     def _start(self, event: MappingStartEvent | SequenceStartEvent) -> None:
         self._counted(event)
         self._tagged(event)
-        if len(self._open) >= MAX_DEPTH:
-            self._stop(event, _("nested more than {depth} deep").format(depth=MAX_DEPTH))
+        self._deepened(1, event)
         kind = Mapping if type(event) is MappingStartEvent else Sequence
         self._open.append(_Open(kind(*_place(event)), event.anchor, self._count - 1))
 
-    def _close(self) -> None:
+    def _deepened(self, height: int, event: yaml.Event) -> None:
+        """Note that a list or mapping of this height goes into what is open."""
+        if len(self._open) + height > MAX_DEPTH:
+            self._stop(event, _("nested more than {depth} deep").format(depth=MAX_DEPTH))
+        if self._open:
+            self._open[-1].height = max(self._open[-1].height, height)
+
+    def _close(self, event: yaml.Event) -> None:
         done = self._open.pop()
         for key, (value, mark) in done.merged.items():
             if key not in done.node.entries:  # type: ignore[union-attr]  # only mappings merge
                 done.node.entries[key] = value  # type: ignore[union-attr]
                 done.node.marks[key] = mark  # type: ignore[union-attr]
         if done.anchor:
-            self._anchors[done.anchor] = (done.node, self._count - done.start)
+            self._anchors[done.anchor] = (done.node, self._count - done.start, done.height + 1)
+        self._deepened(done.height + 1, event)
         self._put(done.node)
 
     def _alias(self, event: AliasEvent) -> None:
@@ -201,6 +212,7 @@ class _Composer:
             self._stop(event, _("an alias (a word that begins with *) without an anchor before it; text needs quotation marks"))
             return
         self._counted(event, known[1])
+        self._deepened(known[2], event)
         self._put(known[0])
 
     def _put(self, node: Node) -> None:
@@ -225,12 +237,19 @@ class _Composer:
             return
         first = mapping.marks.get(node.text)
         if first is not None:
-            message = _("key '{key}' is given twice, first on line {line}").format(key=_key_shown(node.text), line=first[0])
+            message = _("key '{key}' is given twice, first on line {line}").format(key=key_shown(node.text), line=first[0])
+            self._reading.path = self._path()
             self._reading.wrong(node, message)
+            self._reading.path = []
             return
         top.key, top.skip = node.text, False
         if not (node.plain and node.text == "<<"):
             mapping.marks[node.text] = (node.line, node.column)
+
+    def _path(self) -> list[str]:
+        """Return the key path of the innermost open list or mapping."""
+        above = [(part.node, part.key or "") for part in self._open[:-1]]
+        return [f"[{len(node.items)}]" if isinstance(node, Sequence) else key_shown(key) for node, key in above]
 
     def _value(self, top: _Open, node: Node) -> None:
         key, top.key = top.key, None
@@ -261,7 +280,3 @@ def _place(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
 
-
-def _key_shown(text: str) -> str:
-    """Return a key for a message, cut at a colon: behind it may stand a secret that lacks a space before it."""
-    return shown(text.partition(":")[0])

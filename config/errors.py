@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from config.language import _
 
 SHOWN_CHARACTERS = 60
+_WORD = re.compile(r"[\w.\-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ class ConfigErrors(Exception):
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors = tuple(errors)
         super().__init__("\n".join(map(str, self.errors)))
+
+
+def key_shown(text: str) -> str:
+    """Return a key for a message, cut at the first sign that is no letter, digit, ``.``, ``_`` or ``-``.
+
+    Behind it may stand a secret: ``password:S3cret`` and ``password=S3cret`` are keys to YAML.
+    """
+    word = _WORD.match(text)
+    return shown(word.group()) if word else "?"
 
 
 def shown(text: str) -> str:

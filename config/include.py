@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -41,11 +42,11 @@ class _Include:
     def __init__(self, reading: Reading, written: Written) -> None:
         self._reading = reading
         self._written = written
-        self._done: set[Path] = set()
+        self._done: set[str] = set()
 
     def read(self, file: Found, chain: tuple[Found, ...]) -> None:
         self._reading.enter(file.shown)
-        self._done.add(file.path.resolve())
+        self._done.add(os.path.realpath(file.path))
         parts = self._parts(file, top=not chain)
         if parts is None:
             self._reading.complete = False
@@ -55,8 +56,8 @@ class _Include:
             self._follow(inner, file, (*chain, file))
 
     def _follow(self, inner: Found, file: Found, chain: tuple[Found, ...]) -> None:
-        resolved = inner.path.resolve()
-        loop = [link.shown for link in chain if link.path.resolve() == resolved]
+        resolved = os.path.realpath(inner.path)
+        loop = [link.shown for link in chain if os.path.realpath(link.path) == resolved]
         if loop:
             self._reading.enter(file.shown)
             way = " -> ".join([*(link.shown for link in chain), inner.shown])

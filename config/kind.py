@@ -5,6 +5,7 @@ A kind reads one node under about 1 us (a scalar) and reports what is wrong; it 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ class Word(Text):
 
     pattern: str = ""
     rule: str = ""  # what the pattern says, in words
+    editors: str = ""  # the pattern as ECMA 262 writes it, where that differs
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return the text; one that breaks the pattern is wrong."""
@@ -109,7 +111,7 @@ class Word(Text):
 
     def schema(self) -> Schema:
         """Return the JSON Schema."""
-        return {**super().schema(), "pattern": f"^(?:{self.pattern})$"}
+        return {**super().schema(), "pattern": f"^(?:{self.editors or self.pattern})$"}
 
 
 NAME = Word(
@@ -117,6 +119,7 @@ NAME = Word(
     "a name",
     r"[^\W_][\w.\-]*",
     "letters of any script, digits, '.', '_' and '-', beginning with a letter or digit",
+    r"[\p{L}\p{N}][\p{L}\p{N}._\-]*",
 )
 PLACE_NAME = Word(
     128, "a name", r"""[^\s"'\\{}\[\];:,][^"'\\{}\[\];:,]*""", "no quotation marks, brackets, braces, ; : , or \\"
@@ -136,7 +139,7 @@ class OneOf(ScalarKind):
         if text in self.choices:
             return text
         message = _("'{text}' is none of: {choices}").format(text=shown(text), choices=", ".join(self.choices))
-        raise Unfit(message, reading.suggest(text, self.choices))
+        raise Unfit(message, reading.suggest(text, self.choices, 0.75))
 
     def schema(self) -> Schema:
         """Return the JSON Schema; a choice that looks like a number may stand as one."""
@@ -252,9 +255,10 @@ class Duration(ScalarKind):
         value = quantity.duration_s(text)
         if value is None:
             raise Unfit(_("'{text}' is not a duration such as 500ms, 5s, 1m, 24h, 3d").format(text=shown(text)))
-        if not self.minimum_s <= value <= self.maximum_s:
-            limits = {"minimum": f"{self.minimum_s:g}", "maximum": f"{self.maximum_s:g}"}
-            raise Unfit(_("{text} is not between {minimum} and {maximum} seconds").format(text=text, **limits))
+        if value < self.minimum_s:
+            raise Unfit(_("{text} is shorter than {minimum:g} s").format(text=shown(text), minimum=self.minimum_s))
+        if value > self.maximum_s:
+            raise Unfit(_("{text} is longer than {maximum:.0f} days").format(text=shown(text), maximum=self.maximum_s / 86400))
         return value
 
     def schema(self) -> Schema:
@@ -350,7 +354,7 @@ class FilePath(ScalarKind):
     def read(self, node: Node, reading: Reading) -> Path | None:
         """Return the path; warn where a file is named that is not here (the file may be checked on another machine)."""
         path: Path | None = super().read(node, reading)
-        if path is not None and self.expected and not path.is_file():
+        if path is not None and self.expected and not os.path.isfile(path):
             reading.warn(node.line, _("there is no file {path} on this machine").format(path=path))
         return path
 

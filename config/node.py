@@ -53,5 +53,7 @@ Node = Scalar | Sequence | Mapping
 def found(node: Node) -> str:
     """Name what a node is, for a message; never its content, which may be a secret."""
     if isinstance(node, Scalar):
+        if "：" in node.text:
+            return _("text with a full-width colon")
         return _("nothing") if node.empty else _("text")
     return _("a list") if isinstance(node, Sequence) else _("a mapping")

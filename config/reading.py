@@ -26,7 +26,7 @@ class Reading:
         self.errors: list[ConfigError] = []
         self.warnings: list[str] = []
         self._files: dict[str, int] = {}
-        self._suggested: dict[tuple[str, int], str] = {}
+        self._suggested: dict[tuple[str, int], tuple[str, Iterable[str]]] = {}
 
     def enter(self, file: str) -> None:
         """Turn to another file: what is reported next is about it."""
@@ -52,23 +52,25 @@ class Reading:
         """Return the current key path, such as ``devices[core-1].upstream``."""
         return "".join(part if part.startswith("[") or not at else f".{part}" for at, part in enumerate(self.path))
 
-    def suggest(self, word: str, names: Iterable[str]) -> str:
+    def suggest(self, word: str, names: Iterable[str], cutoff: float = 0.6) -> str:
         """Return the name nearest to a word, or nothing. Bounded: after 50 words it no longer looks."""
-        known = list(names)
-        key = (word, len(known))
-        if key not in self._suggested:
-            self._suggested[key] = nearest(word, known) if len(self._suggested) < SUGGESTIONS else ""
-        return self._suggested[key]
+        key = (word, id(names))  # the names are kept with it, so that no other collection gets their id
+        if key not in self._suggested and len(self._suggested) < SUGGESTIONS:
+            self._suggested[key] = (nearest(word, list(names), cutoff), names)
+        return self._suggested[key][0] if key in self._suggested else ""
 
     def sorted_errors(self) -> list[ConfigError]:
         """Return the errors in the order of files, lines and columns."""
         return sorted(self.errors, key=lambda error: (self._files.get(error.file, -1), error.line, error.column))
 
 
-def nearest(word: str, names: list[str]) -> str:
-    """Return the name that a word most probably means, or nothing."""
+def nearest(word: str, names: list[str], cutoff: float = 0.6) -> str:
+    """Return the name that a word most probably means (other case, its beginning, alike from `cutoff` on), or nothing."""
     folded = {name.casefold(): name for name in names}
     if word.casefold() in folded:
         return folded[word.casefold()]
-    close = difflib.get_close_matches(word[:128], names, n=1, cutoff=0.6)
+    begun = [name for name in names if word and name.startswith(word)]
+    if len(begun) == 1 or (begun and len(names) < 20):  # aes is aes128 rather than des
+        return begun[0]
+    close = difflib.get_close_matches(word[:128], names, n=1, cutoff=cutoff)
     return close[0] if close else ""

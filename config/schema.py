@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from config.kind import Kind
+from config.kind import Kind, OneOf
 from config.shape import Key, ListOf, MapOf, OneOrMore, Table
 from config.site_keys import SITE_FILE
 
@@ -48,7 +48,7 @@ def tables(kind: Kind = SITE_FILE) -> Iterator[Table]:
 
 def reference(text: str) -> str:
     """Return the reference page with each block ``<!-- keys: NAME --> ... <!-- end -->`` filled from the table of that name."""
-    by_name = {table.name: table for table in tables()}
+    by_name = {table.name: table for table in reversed(list(tables()))}  # of several of one name the first
     return _BLOCK.sub(lambda match: f"{match[1]}{markdown(by_name[match[2]])}{match[3]}", text)
 
 
@@ -60,7 +60,8 @@ def markdown(table: Table) -> str:
 
 def _row(key: Key) -> str:
     default = "**required**" if key.required else key.default or "-"
-    cells = (f"`{key.name}`", key.kind.label, default, key.meaning, f"`{key.name}: {key.example}`")
+    kind = ", ".join(f"`{word}`" for word in key.kind.choices) if isinstance(key.kind, OneOf) else key.kind.label
+    cells = (f"`{key.name}`", kind, default, key.meaning, f"`{key.name}: {key.example}`")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

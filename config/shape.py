@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.errors import shown
+from config.errors import key_shown, shown
 from config.kind import NAME, Kind, Schema
 from config.language import _
 from config.node import Mapping, Node, Scalar, Sequence, found
@@ -95,7 +95,7 @@ class MapOf:
             return None
         values: Values = {}
         for key, child in node.entries.items():
-            reading.path.append(shown(key.partition(":")[0]))
+            reading.path.append(key_shown(key))
             name = self.name.read(Scalar(key, False, *node.marks[key]), reading)
             value = self.value.read(child, reading)
             reading.path.pop()
@@ -152,14 +152,16 @@ class Table:
         return None if value is None or self.expand is None else self.expand(value)
 
     def _unknown(self, name: str, node: Mapping, reading: Reading) -> None:
-        """Report an unknown key. Behind a colon may stand a secret that lacks a space before it: it is cut off."""
-        line, column = node.marks[name]
-        before, colon, _rest = name.partition(":")
-        reading.path.append(shown(before))
-        if colon:
-            reading.wrong_at(line, column, _("a space is missing after the colon"))
+        """Report an unknown key. What may be a secret in a wrong place is not shown."""
+        near = reading.suggest(name, self.by_name)
+        alone = reading.path[:1] == ["credentials"] and not near and _without_value(node.entries[name])
+        reading.path.append("?" if alone else key_shown(name))
+        if ":" in name:
+            reading.wrong_at(*node.marks[name], _("a space is missing after the colon"))
+        elif "：" in name:
+            reading.wrong_at(*node.marks[name], _("a full-width colon (：) does not end a key; write ': '"))
         else:
-            reading.wrong_at(line, column, _("unknown key"), reading.suggest(name, self.by_name))
+            reading.wrong_at(*node.marks[name], _("unknown key"), near)
         reading.path.pop()
 
     def schema(self) -> Schema:
@@ -194,8 +196,12 @@ class Anything:
         return {"type": "object"}
 
 
+def _without_value(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.empty
+
+
 def _refuse(kind: Kind, node: Node, reading: Reading) -> None:
-    if isinstance(node, Scalar) and node.empty:
+    if _without_value(node):
         reading.wrong(node, _("has no value; expected {kind}").format(kind=_(kind.label)))
     else:
         reading.wrong(node, _("expected {kind}, found {found}").format(kind=_(kind.label), found=found(node)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import zoneinfo
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,18 +60,20 @@ class Locale(OneOf):
 
 
 @dataclass(frozen=True)
-class ContractName(ScalarKind):
+class ContractName(Text):
     """A contract: the operator's own beside the site file, a shipped one, or a file. Read as what `load_contract` takes."""
 
+    maximum: int = 1000
     label: str = "a contract's name or file"
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return a shipped contract's name, or the path of a file that is there."""
         shipped = sorted(path.stem for path in CONTRACTS.glob("*.yaml"))
         own = reading.folder / "contracts" / f"{text}.yaml"
+        super().parse(text, reading)
         if "/" in text or text.endswith((".yaml", ".yml")):
             own = reading.folder / text
-        if own.is_file():
+        if os.path.isfile(own):
             return str(own)
         if text in shipped:
             return text
@@ -93,9 +96,10 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Files(ScalarKind):
+class Files(Text):
     """A path or pattern (``*``, ``?``, ``**``), from the site file's folder; read as the files that match, sorted."""
 
+    maximum: int = 1000
     label: str = "a path or pattern such as devices/*.yaml"
 
     def read(self, node: Node, reading: Reading) -> tuple[Found, ...] | None:
@@ -106,7 +110,7 @@ class Files(ScalarKind):
             return None
         names = sorted(name for name in glob.glob(pattern, root_dir=reading.folder, recursive=True))
         files = [Found(reading.folder / name, str(reading.given / name), node.line, node.column) for name in names]
-        files = [file for file in files if not file.path.is_dir()]
+        files = [file for file in files if not os.path.isdir(file.path)]
         if not files:
             reading.complete = False
             reading.wrong(node, _("no file matches '{pattern}'").format(pattern=shown(pattern)))
