@@ -112,10 +112,20 @@ async def test_an_agent_that_hangs_on_large_questions_is_asked_small_ones() -> N
         question = compile_table(SITE, device(agent.port), table_step(*_columns(14)))
         for _ in range(3):
             assert (await question.ask(net, 1.5)).reason is Reason.OK
-        assert question.limits.repetitions == 6
+        agent.requests.clear()
         began = time.monotonic()
         assert (await question.ask(net, 1.5)).reason is Reason.OK
         assert time.monotonic() - began < 0.3
+        assert all(message.decode_message(data).pdu.error_index <= 6 for data in agent.requests)
+
+
+async def test_small_questions_stay_the_rule_for_a_table_that_changes() -> None:
+    async with asking() as net, hostile(lambda r, d, c: []) as agent:
+        question = compile_table(SITE, device(agent.port), table_step(*_columns(14)))
+        for rows in (30, 31, 32, 33):
+            agent.behave = _choking(10, _table(rows), "silent")
+            assert len((await question.ask(net, 1.5)).values) == rows
+        assert question.limits.repetitions == 6
 
 
 async def test_one_lost_answer_changes_nothing() -> None:
