@@ -279,4 +279,3 @@ def _place(event: yaml.Event) -> tuple[int, int]:
     """Return line and column of an event, from 1."""
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
-
