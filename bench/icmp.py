@@ -36,9 +36,8 @@ def cpu(who: int) -> float:
 
 
 def show(name: str, count: int, answered: int, seconds: float, cpu_s: float) -> None:
-    print(
-        f"{name:34} {count:6} addresses  lost {count - answered:4}  {count / seconds:8.0f}/s  {cpu_s / count * 1e6:7.1f} us CPU per ping"
-    )
+    rate, each = count / seconds, cpu_s / count * 1e6
+    print(f"{name:34} {count:6} addresses  lost {count - answered:4}  {rate:8.0f}/s  {each:7.1f} us CPU per ping")
 
 
 def fping(hosts: list[str]) -> None:
@@ -61,6 +60,10 @@ async def ours(hosts: list[str], ways: tuple[str, ...]) -> None:
         answered += reason is Reason.OK
 
     async with IcmpEngine(SystemClock(), ways=ways) as engine:
+        if engine.ways["ipv4"] != ways[0]:
+            print(f"watchkeeper, {ways[0]} socket: not allowed here ({engine.ways['ipv4']})")
+            return
+        await engine.sweep(hosts, 1.0, lambda *_: None)  # an agent sweeps for days: addresses are known
         used, began = cpu(resource.RUSAGE_SELF), time.perf_counter()
         await engine.sweep(hosts, 1.0, done)
         show(
