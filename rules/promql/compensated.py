@@ -19,6 +19,19 @@ def settle(total: Values, rest: Values) -> Values:
     return np.where(np.isinf(total), total, total + rest)
 
 
+def depth_sums(values: Values, counts: Index) -> tuple[Values, Values]:
+    """Return (total, compensation) over the first axis, as many as `counts` says: pairwise, so that depth costs no steps."""
+    total = np.where(np.arange(len(values))[:, None] < counts, values, 0.0)
+    rest = np.zeros_like(total)
+    while len(total) > 1:
+        half = len(total) // 2
+        odd_total, odd_rest = total[2 * half :], rest[2 * half :]
+        paired, lost = add(total[1 : 2 * half : 2], total[0 : 2 * half : 2], np.zeros(()))
+        lost = np.where(np.isinf(paired), 0.0, lost + rest[1 : 2 * half : 2] + rest[0 : 2 * half : 2])
+        total, rest = np.concatenate([paired, odd_total]), np.concatenate([lost, odd_rest])
+    return total[0], rest[0]
+
+
 def group_sums(values: Values, groups: Index, count: int) -> tuple[Values, Values]:
     """Return (total, compensation) of the values of each group: pairwise, compensated. About 60 ns a value."""
     if _exact(values):

@@ -14,6 +14,7 @@ from rules.promql import compensated
 from rules.promql.vector import Matrix
 from rules.source import Mask, Values, Window
 
+DEEP = 64  # windows deeper than this are summed pairwise, not sample by sample
 Result = tuple[Values, Mask | None]  # None: every series has a value
 Function = Callable[[Matrix], Result]
 
@@ -52,6 +53,8 @@ def present(matrix: Matrix) -> Result:
 
 def total(matrix: Matrix) -> Result:
     """Return the compensated sum."""
+    if len(matrix.window.values) > DEEP:
+        return compensated.settle(*compensated.depth_sums(matrix.window.values, matrix.window.counts)), None
     sums, rest = np.zeros(matrix.labels.size), np.zeros(matrix.labels.size)
     for k, values in enumerate(matrix.window.values):
         here = k < matrix.window.counts
@@ -63,6 +66,10 @@ def total(matrix: Matrix) -> Result:
 def average(matrix: Matrix) -> Result:
     """Return the mean: compensated sum by count, going on as a running mean where the sum would overflow."""
     window = matrix.window
+    if len(window.values) > DEEP:
+        deep, lost = compensated.depth_sums(window.values, window.counts)
+        if np.isfinite(deep).all():
+            return deep / window.counts + lost / window.counts, None
     sums, rest = _first(window).copy(), np.zeros(matrix.labels.size)
     mean, running = np.zeros(len(sums)), np.zeros(len(sums), np.bool_)
     for k in range(1, len(window.values)):
@@ -180,17 +187,13 @@ def _instantaneous(per_second: bool) -> Callable[[Matrix], Result]:
 
 def regression(matrix: Matrix, origin_ms: Values) -> tuple[Values, Values]:
     """Return (slope per second, value at the origin) of the least squares line through the samples of each series."""
-    window, n = matrix.window, matrix.labels.size
-    sums = [(np.zeros(n), np.zeros(n)) for _ in range(4)]
-    flat = np.ones(n, np.bool_)
-    for k, values in enumerate(window.values):
-        here = k < window.counts
-        x = (window.times[k] - origin_ms) / 1000
-        flat &= ~(here & (values != window.values[0]))
-        for i, term in enumerate((x, values, x * values, x * x)):
-            after, lost = compensated.add(term, *sums[i])
-            sums[i] = (np.where(here, after, sums[i][0]), np.where(here, lost, sums[i][1]))
-    sum_x, sum_y, sum_xy, sum_xx = (whole + rest for whole, rest in sums)
+    window = matrix.window
+    x = (window.times - origin_ms) / 1000
+    y = window.values
+    here = np.arange(len(y))[:, None] < window.counts
+    flat = ((y == y[0]) | ~here).all(0)
+    terms = (x, y, x * y, x * x)
+    sum_x, sum_y, sum_xy, sum_xx = (sum(compensated.depth_sums(term, window.counts)) for term in terms)
     count_all = window.counts
     slope = (sum_xy - sum_x * sum_y / count_all) / (sum_xx - sum_x * sum_x / count_all)
     start = sum_y / count_all - slope * sum_x / count_all
