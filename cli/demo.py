@@ -28,7 +28,10 @@ from cli import up
 from cli.desk import Desk, DeskError, FaultRow
 from cli.judgement import judge
 from cli.persona import Persona
+from cli.quick_rules import write_quick_rules
 from cli.screen import Screen
+from collector.access import operator_token
+from collector.app import LIBRARY
 from config.clock import SystemClock
 from config.contract import load_contract
 from config.errors import ConfigErrors
@@ -45,6 +48,7 @@ from simulator.spec import Scenario
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+PACE = 30.0  # the rules' waits are divided by this: a minute has to be enough
 LOOK_S = 0.25  # how often faults are read
 SETTLE_S = 20.0  # after the last step, for what is still to come
 END_S = 1.5  # how long the halves may take to end
@@ -137,10 +141,11 @@ class _Demo:
 
     async def _watch(self, ports: dict[str, int]) -> None:
         site = self._site(ports)
+        rules = write_quick_rules(LIBRARY, self._folder / "rules", PACE)
         ready = asyncio.Event()
         halves_stop = asyncio.Event()
         halves = asyncio.create_task(
-            up.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set()), name="halves"
+            up.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules), name="halves"
         )
         try:
             if await self._unless_stopped(_first(ready.wait(), halves)) is not None and not halves.done():
@@ -164,13 +169,14 @@ class _Demo:
         words = _("{count} simulated devices on loopback, watched by one agent and one collector; http://{listen}/metrics")
         self._screen.say(words.format(count=len(site.devices), listen=site.collector.listen), "bold")
         self._screen.say(_("A script breaks devices; a scripted operator answers the faults. Ctrl-C ends it."))
+        self._screen.say(_("The rules are the shipped ones, {pace:g} times as quick.").format(pace=PACE))
         if self._args.keep:
             self._screen.say(_("watchkeeper faults list -c {path} asks it from another terminal").format(path=site.path))
 
     async def _follow(self, site: Site, halves: asyncio.Task[None]) -> None:
         """Show changes and let the operator act until the time is up, the halves end or Ctrl-C."""
         told_end = False
-        async with Desk(f"http://{site.collector.listen}") as desk:
+        async with Desk(f"http://{site.collector.listen}", operator_token(site.collector.data)) as desk:
             while not self._stop.is_set() and not halves.done() and not self._over():
                 await self._look(desk)
                 if not told_end and self._script_over():

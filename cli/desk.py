@@ -39,6 +39,12 @@ class FaultRow(msgspec.Struct, frozen=True):
     clocks: Mapping[str, Clock] = {}
 
 
+class FaultList(msgspec.Struct, frozen=True):
+    """What the API answers to a question for faults."""
+
+    faults: list[FaultRow]
+
+
 class DeskError(Exception):
     """The collector did not do what was asked; the text is its own."""
 
@@ -46,14 +52,16 @@ class DeskError(Exception):
 class Desk:
     """A session with one collector, an async context manager."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare; `url` is the collector's, without a path."""
+    def __init__(self, url: str, token: str) -> None:
+        """Prepare; `url` is the collector's, without a path, `token` the operator's."""
         self._url = f"{url}/api/v1/faults"
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
-        self._decoder = msgspec.json.Decoder(list[FaultRow])
+        self._decoder = msgspec.json.Decoder(FaultList)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), trust_env=False)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers, trust_env=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,7 +76,7 @@ class Desk:
         """
         body = await self._ask("GET", f"{self._url}?state=all", None)
         try:
-            rows = self._decoder.decode(body)
+            rows = self._decoder.decode(body).faults
         except msgspec.DecodeError as error:
             raise DeskError(str(error)) from None
         return sorted(rows, key=lambda row: (row.opened_at, row.id))

@@ -60,9 +60,10 @@ async def serve(
     stop: asyncio.Event,
     reloader: Reloader | None = None,
     on_ready: Callable[[Collector], None] | None = None,
+    rules: Sequence[Path] | None = None,
 ) -> None:
-    """Run both halves until `stop` is set."""
-    collector = Collector(site, clock)
+    """Run both halves until `stop` is set. `rules` are rule files instead of the shipped ones and the site's."""
+    collector = Collector(site, clock, rule_paths=rules)
     await collector.start()
     try:
         agent = Agent(site, clock, LocalSink(InProcessSink(collector, site.agent.name)))
