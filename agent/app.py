@@ -168,6 +168,6 @@ class Agent:
 
     async def _report_self(self) -> None:
         while True:
-            self.journal.run(self._report.run(blind=self.reach.reach.blind, stall_s=self._stall_s))
+            self.journal.run(self._report.run(self._stall_s))
             self._stall_s = 0.0
             await asyncio.sleep(EVERY_S)

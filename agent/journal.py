@@ -54,8 +54,10 @@ class Journal:
 
     def run(self, run: Run) -> None:
         """Take one run. Never blocks; while the disk stalls for long, the oldest runs are given up and counted."""
-        if size_of(run) > RUN_BYTES:
-            run = replace(run, reason=Reason.TOO_BIG, keys=b"", values=(), detail=run.detail[:1000])
+        reason = Reason.TOO_BIG if size_of(run) > RUN_BYTES else Reason.INTERNAL
+        if reason is Reason.TOO_BIG or len(run.values) != (run.keys.count(b"\n") + 1 if run.keys else 0):
+            log.error("a run of %s, lane %s, is left without samples: %s", run.device, run.lane, reason.value)
+            run = replace(run, reason=reason, keys=b"", values=(), detail=run.detail[:1000])
         self._runs.append(run)
         self._runs_bytes += size_of(run)
         while self._runs_bytes > PENDING_BYTES:
@@ -106,13 +108,18 @@ class Journal:
         changes, self._changes = self._changes, []
         for at in range(0, len(changes), BATCH_CHANGES):
             yield Batch(self._agent, 0, 0, now, transitions=tuple(changes[at : at + BATCH_CHANGES]))
+        own = tuple(run for run in self._runs if run.device == self._agent)
         runs: list[Run] = []
         size = 0
-        while self._runs:
-            run = self._runs.popleft()
-            runs.append(run)
-            size += size_of(run)
-            if size >= BATCH_BYTES or not self._runs:
+        for run in self._runs:
+            if run.device != self._agent:
+                runs.append(run)
+                size += size_of(run)
+            if size >= BATCH_BYTES:
                 yield Batch(self._agent, 0, 0, now, runs=tuple(runs))
                 runs, size = [], 0
+        for rest in (tuple(runs), own):  # what the agent says of itself never shares its fate with what it learned
+            if rest:
+                yield Batch(self._agent, 0, 0, now, runs=rest)
+        self._runs.clear()
         self._runs_bytes = 0

@@ -58,7 +58,7 @@ class Reach:
     def add(self, name: str, methods: tuple[str, ...], upstreams: tuple[str, ...], now: float, at: int) -> Watch:
         """Watch a device from now on; one that is already watched keeps its state unless its methods changed."""
         known = self.watches.get(name)
-        if known is not None and known.methods == methods:
+        if known is not None and {*known.methods, *known.unusable} == set(methods):
             known.upstreams = upstreams
             return known
         watch = Watch(name, methods, upstreams, started=now, started_at=at)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from agent.gateway import default_gateways, has_route
 from agent.metrics import AgentMetrics
 from agent.reach import Reach
-from agent.reach_method import compile_method
+from agent.reach_method import compile_methods
 from agent.reach_report import Report
 from agent.watch import Ask, Watch
 from config.clock import Clock
@@ -84,8 +84,10 @@ class ReachLane:
         now, at = self._clock.monotonic(), self._clock.now()
         wanted: dict[str, ReachTarget] = {}
         for device, methods in devices:
-            questions = {m: q for m in methods if m != "icmp" and (q := compile_method(site, device, m)) is not None}
+            questions = compile_methods(site, device, methods)
             usable = tuple(method for method in methods if method == "icmp" or method in questions)
+            if not usable:
+                log.error("device %s cannot be asked whether it is there: none of %s can be used", device.name, methods)
             known = self.targets.get(device.name)
             if known is not None and known.address != device.address:
                 self.reach.remove(device.name)

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from config.profile import Step
 from config.site import Device, Site
 from probes.outcome import Question
 from probes.registry import NEEDS, PROBES
 
+log = logging.getLogger(__name__)
+
 _SYS_UP_TIME = {"oid": "1.3.6.1.2.1.1.3.0", "type": "timeticks", "metric": "device_uptime_seconds"}
+
+
+def compile_methods(site: Site, device: Device, methods: Sequence[str]) -> dict[str, Question]:
+    """Return the questions of a device's methods besides ``icmp``; one that cannot be used is logged and left out."""
+    questions: dict[str, Question] = {}
+    for method in methods:
+        try:
+            question = None if method == "icmp" else compile_method(site, device, method)
+        except ValueError as error:
+            log.error("device %s, reach %s: %s", device.name, method, error)
+            continue
+        if question is not None:
+            questions[method] = question
+    return questions
 
 
 def compile_method(site: Site, device: Device, method: str) -> Question | None:

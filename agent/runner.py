@@ -1,4 +1,4 @@
-"""Carries out rounds: asks the questions of a device's lane within the deadline and makes runs of the outcomes.
+"""Carries out rounds: asks the questions of a device's lane within the deadline and makes one run of the outcomes.
 
 Decides who is asked now: not who is still being asked, not who is sick or down (the sick lane asks them, rarely), and nobody
 while the agent is blind. Never schedules.
@@ -7,8 +7,10 @@ while the agent is blind. Never schedules.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from agent.budget import Floor
 from agent.metrics import AgentMetrics
@@ -159,7 +161,7 @@ class Runner:
             return Outcome(Reason.INTERNAL, self._clock.now(), detail=type(error).__name__)
 
     def _end(self, plan: LanePlan, runs: list[Run], duration_s: float) -> None:
-        """Judge the round, add its own samples to the last run, and hand the runs over."""
+        """Judge the round, make one run of it with samples of its own, and hand it over."""
         bad = next((run.reason for run in runs if run.reason not in _SUCCESS), Reason.OK)
         if len(runs) < len(plan.steps):
             bad = Reason.TIMEOUT if bad is Reason.OK else bad
@@ -169,13 +171,16 @@ class Runner:
         (self._sick.add if plan.health.sick else self._sick.discard)(plan)
         if not runs:
             return
-        state = self._state_of(plan.device)
-        for run in runs[:-1]:
-            self._record(run)
-        last = runs[-1]
-        detail = last.detail
-        if state is ReachState.DOWN and not answered:
-            detail = f"{detail}; the device is down" if detail else "the device is down"
-        keys = last.keys + b"\n" + plan.keys if last.keys else plan.keys
-        values = [*last.values, float(bad is Reason.OK), duration_s]
-        self._record(Run(last.device, last.lane, last.at, last.duration_s, last.reason, keys, values, detail, last.facts))
+        run = _whole(plan, runs, bad, duration_s)
+        if self._state_of(plan.device) is ReachState.DOWN and not answered:
+            run = replace(run, detail=f"{run.detail}; the device is down" if run.detail else "the device is down")
+        self._record(run)
+
+
+def _whole(plan: LanePlan, runs: Sequence[Run], reason: Reason, duration_s: float) -> Run:
+    """Return a round as one run, its own samples last: what a lane said is whole, so that what it left out has ended."""
+    keys = b"\n".join([*(run.keys for run in runs if run.keys), plan.keys])
+    values = [*itertools.chain.from_iterable(run.values for run in runs), float(reason is Reason.OK), duration_s]
+    detail = "; ".join(run.detail for run in runs if run.detail)
+    facts = tuple(itertools.chain.from_iterable(run.facts for run in runs))
+    return Run(plan.device, plan.lane, runs[-1].at, duration_s, reason, keys, values, detail, facts)

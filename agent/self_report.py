@@ -1,4 +1,7 @@
-"""The agent as a device of its own: its backlog, its losses, its blindness, as a run that travels like any other."""
+"""The agent as a device of its own: its backlog, its losses, its stalls, as a run that travels like any other.
+
+Its blindness is no sample: it is told as a transition, at once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from probes.sample import Run, series_key
 EVERY_S = 15.0
 _METRICS = (
     "agent_backlog_records",
-    "agent_blind",
     "spool_dropped_total",
     "spool_quarantined_total",
     "agent_loop_stall_seconds",
@@ -25,15 +27,14 @@ class SelfReport:
         self._agent = site.agent.name
         self._spool = spool
         self._clock = clock
-        labels = {"site": site.name, "agent": site.agent.name}
+        labels = {"site": site.name, "device": site.agent.name, "agent": site.agent.name}
         self._keys = b"\n".join(series_key(metric, labels) for metric in _METRICS)
 
-    def run(self, *, blind: bool, stall_s: float) -> Run:
+    def run(self, stall_s: float) -> Run:
         """Return the run as of now."""
         spool = self._spool
         values = [
             float(spool.backlog_records),
-            float(blind),
             float(sum(spool.dropped.values())),
             float(spool.shelf.quarantined),
             stall_s,

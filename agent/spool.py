@@ -11,7 +11,7 @@ import fcntl
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Spool:
 
         What the disk does not take stays in memory within bounds and is written as soon as it does.
         """
-        fresh = [entry for batch in batches if (entry := self._number(batch)) is not None]
+        fresh = [entry for batch in batches for entry in self._number(batch)]
         self._unwritten.extend(fresh)
         for old in self.shelf.expired(self._settings.max_age_s):
             self._give_up(old, "age")
@@ -94,19 +94,29 @@ class Spool:
         self.next_seq += count
         self.dropped["memory"] += count
 
-    def _number(self, batch: Batch) -> Entry | None:
+    def _number(self, batch: Batch) -> Iterator[Entry]:
+        """Yield the entries of a batch: one, unless a record cannot be encoded; then each other record has its own."""
         numbered = replace(batch, epoch=self.epoch, seq=self.next_seq, previous=self.previous)
-        self.next_seq += batch.count
         try:
             frame = wire.encode(numbered)
             if len(frame) - wire.HEADER.size > wire.MAX_FRAME_BYTES:
                 raise ValueError(f"frame of {len(frame)} bytes")
         except (ValueError, TypeError, OverflowError):
-            log.exception("a batch of %d records cannot be encoded and is dropped", batch.count)
-            self.dropped["unencodable"] += batch.count
-            return None
-        kind = seg.CHANGES if batch.transitions else seg.RUNS
-        return Entry(kind, self.epoch, numbered.seq, numbered.count, frame)
+            yield from self._number_alone(batch)
+            return
+        self.next_seq += batch.count
+        yield Entry(seg.CHANGES if batch.transitions else seg.RUNS, self.epoch, numbered.seq, numbered.count, frame)
+
+    def _number_alone(self, batch: Batch) -> Iterator[Entry]:
+        if batch.count > 1:
+            for run in batch.runs:
+                yield from self._number(replace(batch, runs=(run,), transitions=()))
+            for change in batch.transitions:
+                yield from self._number(replace(batch, runs=(), transitions=(change,)))
+            return
+        log.error("a record cannot be encoded and is dropped: %.200r", batch)
+        self.next_seq += batch.count
+        self.dropped["unencodable"] += batch.count
 
     def _write_out(self) -> None:
         """Write what waits in memory, one segment's worth at a time, with a bounded number of attempts to make room."""

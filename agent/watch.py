@@ -81,7 +81,7 @@ class Watch:
     good_at: int = 0  # the first good answer of a return
     recheck: float = 0.0
     upstream_back: float | None = None  # when its dark upstream was seen up again
-    unusable: dict[str, str] = field(default_factory=dict)  # method -> reason it cannot be asked
+    unusable: dict[str, str] = field(default_factory=dict)  # method -> reason it cannot be asked; it left `methods`
 
     @property
     def method(self) -> str:

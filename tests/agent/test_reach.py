@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agent.watch import Phase
 from kit.reach_world import START_AT, ReachWorld
+from probes.reason import Reason
 from probes.sample import ReachState, Transition
 
 
@@ -228,6 +229,28 @@ def test_no_route_at_all_is_blindness_even_with_one_device() -> None:
     assert world.state("only") == "unknown"
 
 
+def test_what_may_not_be_asked_is_not_down() -> None:
+    world = world_of("b", "c", "d")
+    only, both = world.add("only", methods=("icmp",)), world.add("both")
+    world.run(5)
+    for watch in (only, both):
+        world.reach.missed(watch, "icmp", world.now, world.at, Reason.NO_PERMISSION, routine=True)
+    world._after()
+    world.run(60)
+    assert world.state("both") == "up"
+    assert (world.state("only"), only.reason) == ("unknown", "no_permission")
+    assert both.method == "snmp"
+    assert world.reach.add("both", ("icmp", "snmp"), (), world.now, world.at) is both
+
+
+def test_a_name_server_that_fails_is_no_device_that_fails() -> None:
+    world = world_of("a", "b", "c", "d")
+    world.run(5)
+    for _ in range(50):
+        world.reach.missed(world.reach.watches["a"], "icmp", world.now, world.at, Reason.RESOLVE, routine=True)
+    assert world.run(20) == []
+
+
 def test_ten_thousand_at_once_are_paced() -> None:
     world = ReachWorld(interval_s=5)
     world.add("alive")
@@ -240,7 +263,7 @@ def test_ten_thousand_at_once_are_paced() -> None:
         watch = world.reach.watches[f"d{n}"]
         world.dark.add(watch.name)
         watch.state, watch.ever = ReachState.UP, True
-        world.reach.missed(watch, "icmp", world.now, world.at, __import__("probes.reason").reason.Reason.TIMEOUT, routine=True)
+        world.reach.missed(watch, "icmp", world.now, world.at, Reason.TIMEOUT, routine=True)
     world._after()
     for _ in range(400):
         world.run(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -216,6 +217,21 @@ async def test_a_stalled_disk_bounds_memory_and_the_hole_is_counted(tmp_path: Pa
     assert made.spool.dropped["memory"] > 0
     assert len(ledger.records) + made.spool.dropped["memory"] == 500
     assert min(seq for _, seq in ledger.records) == made.spool.dropped["memory"]
+
+
+async def test_a_run_that_does_not_add_up_loses_its_samples_and_no_more(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    async with line(tmp_path, sink) as made:
+        made.journal.run(dataclasses.replace(run_of(1), values=(1.0, 2.0)))
+        made.journal.run(dataclasses.replace(run_of(2), keys=b"x" * (17 << 20)))
+        made.journal.run(run_of(3))
+        await made.journal.flush()
+        await made.drained()
+    assert [(run.device, run.reason.value, len(run.values)) for run in sink.runs] == [
+        ("d1", "internal", 0),
+        ("d2", "too_big", 0),
+        ("d3", "ok", 1),
+    ]
 
 
 def test_backoff_is_full_jitter_up_to_its_ceiling() -> None:

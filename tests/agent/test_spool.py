@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -111,10 +112,11 @@ def restore(path: Path, file: Path, data: bytes) -> None:
     file.write_bytes(data)
 
 
-def test_a_cut_at_every_byte_leaves_every_whole_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [pytest.param(7, id="some"), pytest.param(1, id="every", marks=pytest.mark.slow)])
+def test_a_cut_at_every_byte_leaves_every_whole_record(tmp_path: Path, step: int) -> None:
     data, file = make_segment(tmp_path, 8)
     ends = [entry.end for entry in scan_entries(data)]
-    for cut in range(len(data) + 1):
+    for cut in range(0, len(data) + 1, step):
         restore(tmp_path, file, data[:cut])
         spool, ledger = open_spool(tmp_path), Ledger()
         drain(spool, ledger)
@@ -130,7 +132,7 @@ def scan_entries(data: bytes) -> list[object]:
     return list(scan(data).entries)
 
 
-@pytest.mark.parametrize("step", [pytest.param(13, id="some"), pytest.param(1, id="every", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [pytest.param(37, id="some"), pytest.param(1, id="every", marks=pytest.mark.slow)])
 def test_a_flipped_byte_costs_at_most_its_own_record(tmp_path: Path, step: int) -> None:
     data, file = make_segment(tmp_path, 50)
     for at in range(0, len(data), step):
@@ -278,6 +280,17 @@ def test_a_spool_starts_on_a_full_disk(small_disk: Path) -> None:
     (entry,) = spool.append([batch_of(1)])
     assert decode_frame(entry.frame).runs[0].device == "d1"
     assert spool.backlog_records == 1
+    spool.close()
+
+
+def test_a_record_that_cannot_be_encoded_takes_no_other_with_it(tmp_path: Path) -> None:
+    spool, ledger = open_spool(tmp_path), Ledger()
+    good = batch_of(1, 2, 3)
+    bad = dataclasses.replace(good.runs[1], detail="\udc80")
+    entries = spool.append([dataclasses.replace(good, runs=(good.runs[0], bad, good.runs[2])), batch_of(4)])
+    ledger.take(entry.frame for entry in entries)
+    assert ledger.names == ["d1", "d3", "d4"]
+    assert ledger.missing() == spool.dropped["unencodable"] == 1
     spool.close()
 
 
