@@ -251,6 +251,7 @@ class WalkSnmp:
         self.dropped: Counter[str] = Counter()
         self.keys = KeyRing()
         self.beliefs: dict[tuple[Address, SnmpCredentials], Belief] = {}
+        self.strangers: dict[tuple[Address, SnmpCredentials], tuple[bytes, float]] = {}
         self._recording = recording
         self._last = 0x10000000
 

@@ -52,6 +52,7 @@ class SnmpEngine:
         self.dropped: Counter[str] = Counter()
         self.keys = KeyRing()
         self.beliefs: dict[tuple[Address, SnmpCredentials], Belief] = {}  # confirmed remote engines
+        self.strangers: dict[tuple[Address, SnmpCredentials], tuple[bytes, float]] = {}  # engine ids that took their place
         self._max_in_flight = max_in_flight
         self._pending: dict[int, Exchange] = {}
         self._by_peer: dict[Address, Exchange] = {}
@@ -122,6 +123,7 @@ class SnmpEngine:
     def forget_engines(self) -> None:
         """Forget every confirmed SNMPv3 engine and all keys: after a reload, a replaced device is met anew."""
         self.beliefs.clear()
+        self.strangers.clear()
         self.keys.forget()
 
     def _forget(self, request_id: int, exchange: Exchange) -> None:

@@ -1,12 +1,14 @@
 """The session of SNMPv3: who the user is at which engine, and at what time there (RFC 3414 section 3). One resync at most.
 
 What arrives unauthenticated is never kept: an engine id is remembered once an authenticated answer has confirmed it, and
-a changed one is a reason, not something to get used to silently. A refusal never leads to a lower security level.
+a changed one is a reason for five minutes before the new one may prove that it knows the user. A refusal never leads to
+a lower security level.
 """
 
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass, replace
 
@@ -22,7 +24,10 @@ from probes.snmp.message import Frame
 from probes.snmp.secured import AUTH_FLAG, PRIV_FLAG, REPORTABLE, Envelope
 from probes.step import OptionError
 
+log = logging.getLogger(__name__)
+
 TIME_WINDOW_S = 150
+RELEARN_S = 300.0  # how long a changed engine is a failure before a replaced device may prove itself
 _DISCOVERY = message.frame(message.GET, ())
 _REFUSALS = (secured.UNSUPPORTED_LEVEL, secured.UNKNOWN_USER, secured.WRONG_DIGEST, secured.DECRYPTION_ERROR)
 
@@ -86,8 +91,23 @@ class UserSession:
             if not isinstance(report, Report):
                 return exchange
             if resynced or not _may_resync(report, known):
-                return _refused(exchange, report, known)
+                _refuse(exchange, report, known)
+                if exchange.reason is Reason.ENGINE_CHANGED:
+                    self._meet(engine, address, report.belief.engine_id)
+                return exchange
             belief, resynced = report.belief, True
+
+    def _meet(self, engine: SnmpEngine, address: Address, engine_id: bytes) -> None:
+        """Note a changed engine id; once it has been reported for long enough, the next question discovers anew."""
+        key, now = (address, self._credentials), engine.loop.time()
+        stranger, since = engine.strangers.get(key, (b"", now))
+        if stranger != engine_id:
+            since = now
+        engine.strangers[key] = (engine_id, since)
+        if now - since >= RELEARN_S:
+            log.warning("SNMPv3 engine of %s changed for good, to %s", address[0], engine_id.hex())
+            engine.beliefs.pop(key, None)
+            del engine.strangers[key]
 
     async def _send(
         self,
@@ -210,6 +230,7 @@ class UserSession:
         known = engine.beliefs.get(key)
         offset = envelope.time_s - engine.loop.time()
         belief = attempt.belief
+        engine.strangers.pop(key, None)
         if belief is None or (known and known.boots == envelope.boots and abs(known.offset_s - offset) < 1.5):
             return
         engine.beliefs[key] = replace(belief, boots=envelope.boots, offset_s=offset)
@@ -222,7 +243,7 @@ def _may_resync(report: Report, known: Belief | None) -> bool:
     return report.kind == secured.UNKNOWN_ENGINE and known is None
 
 
-def _refused(exchange: Exchange, report: Report, known: Belief | None) -> Exchange:
+def _refuse(exchange: Exchange, report: Report, known: Belief | None) -> None:
     exchange.answer = None
     exchange.detail = secured.REPORT_NAMES[report.kind]
     if report.kind == secured.NOT_IN_TIME:
@@ -234,7 +255,6 @@ def _refused(exchange: Exchange, report: Report, known: Belief | None) -> Exchan
         exchange.detail = f"{known.engine_id.hex()} -> {report.belief.engine_id.hex()}"
     else:
         exchange.reason = Reason.PROTOCOL
-    return exchange
 
 
 def _check(credentials: SnmpCredentials) -> None:

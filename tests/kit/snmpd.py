@@ -111,8 +111,8 @@ def running(
     state.mkdir(exist_ok=True)
     file = folder / "snmpd.conf"
     file.write_text(configuration(addresses, port, extra))
-    command = [PROGRAM, "-f", "-C", "-c", str(file), "-Lf", str(folder / "snmpd.log"), "-p", str(folder / "snmpd.pid")]
-    environment = os.environ | {"SNMP_PERSISTENT_DIR": str(state), "MIBS": ""}
+    command = [PROGRAM, "-f", "-c", str(file), "-Lf", str(folder / "snmpd.log"), "-p", str(folder / "snmpd.pid")]
+    environment = os.environ | {"SNMP_PERSISTENT_DIR": str(state), "SNMPCONFPATH": str(state), "MIBS": ""}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(addresses[-1], port, process, folder / "snmpd.log")
