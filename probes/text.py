@@ -15,6 +15,7 @@ LABEL = 128
 DETAIL = 400
 
 _SURROGATE_ESCAPES = range(0xDC80, 0xDD00)
+_WIDE_SPACE = "\u3000"  # between Chinese words; other odd spaces are shown
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
@@ -47,7 +48,7 @@ def _shown(char: str) -> str:
     if char.isprintable() and char not in _INVISIBLE and not "\U000e0100" <= char <= "\U000e01ef":
         return char
     code = ord(char)
-    if unicodedata.category(char) == "Zs":
+    if char == _WIDE_SPACE:
         return char
     if code <= 0xFF:
         return f"\\x{code:02x}"
