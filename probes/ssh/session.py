@@ -21,14 +21,17 @@ from config.language import _
 from config.secret import Secret
 from probes.reason import Reason
 from probes.ssh.commands import PLATFORMS
-from probes.ssh.console import Console
+from probes.ssh.console import DETAIL_LIMIT, Console
 from probes.ssh.failure import SessionEnded, reason_of
 from probes.ssh.hostkeys import KnownHosts
 from probes.ssh.transport import MOST_RECEIVED_BYTES, WINDOW_BYTES, CappedSocket, LegacyTransport, StrictTransport
+from probes.text import clean
 
 log = logging.getLogger(__name__)
 
 WIDTH, HEIGHT = 511, 1000
+_PASSWORD = re.compile(r"pass ?(?:word|phrase|code)|密码", re.IGNORECASE)
+_OTHER = re.compile(r"new|change|expired|again|retype|re-enter|confirm|one.?time|token|otp|verification|新", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +131,28 @@ class Session:
         if login.key_file is not None:
             transport.auth_publickey(login.username, _load_key(login.key_file, self._secret))
         elif login.password is not None:
-            transport.auth_password(login.username, self._secret)
+            self._offer_password(transport)
         else:
             raise SessionEnded(Reason.NO_CREDENTIALS, _("neither password nor key_file"))
         if not transport.is_authenticated():
             raise paramiko.AuthenticationException("a further step is asked for")
         self._at_login = False
+
+    def _offer_password(self, transport: StrictTransport) -> None:
+        """Give the password once: as one, or as the answer to the server's one question where it takes it no other way."""
+        username = self._login.username
+        try:
+            transport.auth_password(username, self._secret, fallback=False)
+        except paramiko.BadAuthenticationType as error:
+            if "keyboard-interactive" not in error.allowed_types:
+                raise
+            transport.answer_questions(username, _OneAnswer(self._secret))
+        except paramiko.AuthenticationException:
+            raise
+        except paramiko.SSHException as error:
+            if "info request" not in str(error):  # paramiko's words for SSH_MSG_USERAUTH_PASSWD_CHANGEREQ (RFC 4252 section 8)
+                raise
+            raise SessionEnded(Reason.PROMPT, _("the server wants the password changed")) from error
 
     def _converse(self, channel: paramiko.Channel) -> None:
         platform = PLATFORMS[self._login.platform]
@@ -156,6 +175,29 @@ class Session:
 
     def _left(self) -> float:
         return self._ends - self._monotonic()
+
+
+class _OneAnswer:
+    """Answers the first question for a password, and no other (a new password, a one-time code)."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._given = False
+
+    def __call__(self, title: str, instructions: str, questions: list[tuple[str, bool]]) -> list[str]:
+        """Return the answers to keyboard-interactive questions (RFC 4256).
+
+        Raises:
+            SessionEnded: PROMPT, a question that nobody may answer.
+        """
+        if not questions:
+            return []
+        shown = " ".join(text for text, _echo in questions)
+        if self._given or len(questions) != 1 or questions[0][1] or not _PASSWORD.search(shown) or _OTHER.search(shown):
+            text = clean(shown.replace(self._secret, "<secret>"), DETAIL_LIMIT)
+            raise SessionEnded(Reason.PROMPT, _("the server asks: {question}").format(question=text))
+        self._given = True
+        return [self._secret]
 
 
 def _terminal(login: Login, console: Console, left_s: float) -> netmiko.BaseConnection:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
 from typing import Any, ClassVar
 
 import paramiko
 from cryptography.hazmat.primitives import hashes
+from paramiko.auth_handler import AuthHandler
 from paramiko.kex_group14 import KexGroup14SHA256
 
 log = logging.getLogger(__name__)
@@ -87,11 +89,31 @@ class StrictTransport(paramiko.Transport):  # type: ignore[misc]
         first = [name for name in self._preferred_keys if name in known or (name.startswith("rsa-sha2") and "ssh-rsa" in known)]
         self._preferred_keys = (*first, *(name for name in self._preferred_keys if name not in first))
 
+    def answer_questions(self, username: str, answers: Callable[[str, str, list[tuple[str, bool]]], list[str]]) -> None:
+        """Log in by keyboard-interactive after another method was not on offer, without asking for the service twice.
+
+        paramiko's own `auth_interactive` repeats the service request, on which some servers hang up.
+        """
+        event = threading.Event()
+        self.auth_handler = _FurtherAuth(self)
+        self.auth_handler.auth_interactive(username, answers, event, "")
+        self.auth_handler.wait_for_response(event)
+
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         """Write paramiko's words at debug level only (what matters is in the outcome), without the secret."""
         if log.isEnabledFor(logging.DEBUG):
             text = "; ".join(map(str, msg)) if isinstance(msg, list) else str(msg) % args if args else str(msg)
             log.debug("%s", text.replace(self.secret, "<secret>") if self.secret else text)
+
+
+class _FurtherAuth(AuthHandler):  # type: ignore[misc]
+    """A login on a connection whose authentication service has been accepted already."""
+
+    def _request_auth(self) -> None:
+        accepted = paramiko.Message()
+        accepted.add_string("ssh-userauth")
+        accepted.rewind()
+        self._parse_service_accept(accepted)
 
 
 class _KexGroup14Sha1(KexGroup14SHA256):  # type: ignore[misc]

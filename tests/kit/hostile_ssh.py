@@ -26,6 +26,9 @@ class Switch:
     pause_s: float = 0.0  # between pieces
     after_login: bytes | None = None  # shown instead of the prompt, for ever
     options: dict[str, Any] = field(default_factory=dict)  # of asyncssh.listen
+    questions: tuple[str, ...] = ()  # asked one after another by keyboard-interactive, which is then the only way to log in
+    answered: list[str] = field(default_factory=list)
+    expired: bool = False  # the password is right, but has to be changed
     attempts: int = 0
     typed: list[str] = field(default_factory=list)
 
@@ -77,10 +80,26 @@ def _server(switch: Switch) -> type[asyncssh.SSHServer]:
             return True
 
         def password_auth_supported(self) -> bool:
+            return not switch.questions
+
+        def kbdint_auth_supported(self) -> bool:
+            return bool(switch.questions)
+
+        def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+            return "", "", "", [(switch.questions[0], False)]
+
+        def validate_kbdint_response(self, username: str, responses: list[str]) -> Any:
+            switch.answered += responses
+            if responses[0] != PASSWORD:
+                return False
+            if len(switch.answered) < len(switch.questions):
+                return "", "", "", [(switch.questions[len(switch.answered)], False)]
             return True
 
         def validate_password(self, username: str, password: str) -> bool:
             switch.attempts += 1
+            if switch.expired:
+                raise asyncssh.PasswordChangeRequired("your password has expired")
             return username == USER and password == PASSWORD
 
     return Server

@@ -215,6 +215,34 @@ async def test_one_refused_login_is_the_last_for_a_quarter_of_an_hour(tmp_path: 
         assert net.backoff.waits_s(("127.0.0.1", port, USER)) > 14 * 60
 
 
+async def test_a_password_that_has_to_be_changed_is_not_changed(tmp_path: Path) -> None:
+    switch = Switch(expired=True)
+    async with listening(switch) as (port, key), bare_net() as net:
+        outcome = await asked(tmp_path, port, known_hosts=known_hosts(tmp_path, port, key)).ask(net, 3)
+    assert outcome.reason is Reason.PROMPT and switch.attempts == 1, outcome
+
+
+@pytest.mark.parametrize(
+    ("questions", "reason", "given"),
+    [
+        (("Password: ",), Reason.OK, 1),
+        (("Password: ", "New password: "), Reason.PROMPT, 1),
+        (("Password: ", "Password: "), Reason.PROMPT, 1),
+        (("New password: ",), Reason.PROMPT, 0),
+        (("One-time password: ",), Reason.PROMPT, 0),
+        (("Favourite colour? ",), Reason.PROMPT, 0),
+    ],
+)
+async def test_of_interactive_questions_only_the_password_is_answered_once(
+    questions: tuple[str, ...], reason: Reason, given: int, tmp_path: Path
+) -> None:
+    switch = Switch(questions=questions)
+    async with listening(switch) as (port, key), bare_net() as net:
+        outcome = await asked(tmp_path, port, (), known_hosts=known_hosts(tmp_path, port, key)).ask(net, 5)
+    assert outcome.reason is reason, outcome
+    assert switch.answered == [PASSWORD] * given
+
+
 async def test_a_login_that_hangs_is_no_refusal(tmp_path: Path) -> None:
     async with serving(HARMFUL[0]) as port, bare_net() as net:
         assert (await asked(tmp_path, port).ask(net, 0.3)).reason is Reason.TIMEOUT
