@@ -149,7 +149,7 @@ class Dossier:
             return
         alive = self._alive(fault)
         raised = [self.casebook.alarms[key] for key in sorted(self.casebook.raised[fault_id])]
-        if not alive and not raised:
+        if not alive and not raised and not fault.by_hand:
             self._restore(fault)
             return
         self._recovery(fault, raised, at, alive)
@@ -297,6 +297,7 @@ class Dossier:
             affected=everyone,
             recovered=(),
             flapping=False,
+            by_hand=False,
             clocks=clocks,
             due_at=self.received + round(observe_s * 1000),
         )
@@ -319,6 +320,7 @@ class Dossier:
             confirmed_at=None,
             closed_at=None,
             reopened=fault.reopened + 1,
+            by_hand=bool(person),
             affected=(),
             recovered=(),
             due_at=None,

@@ -86,6 +86,7 @@ class Fault:
     merged_into: str = ""
     contributing: tuple[str, ...] = ()  # ids of other faults without which this one were none
     flapping: bool = False
+    by_hand: bool = False  # a person holds it open: only a person restores it
     place: str = ""
     region: str = ""
     complexity: str = "simple"  # simple, complex: chooses a clock's allowance where the contract names both

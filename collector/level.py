@@ -148,7 +148,7 @@ class Levels:
             if device is not None and _admits(wanted.which, device):
                 hit[place_of(device, wanted.by)] += 1
         if not wanted.whole:
-            return len(hit) >= wanted.count
+            return len(hit.keys() - {""}) >= wanted.count
         all_of = self._census.by_place(wanted.which, wanted.by)
         return sum(1 for place, lost in hit.items() if lost >= all_of[place]) >= wanted.count
 
