@@ -186,7 +186,7 @@ class Admission:
             raise IngestRefused(400, "a transition is out of bounds")
         if change.device != agent and not self._allowed(agent, change.device, notes):
             return None
-        at, since = self._time(change.at, now, notes), self._time(change.since, now, notes)
+        at, since = self._time(change.at, now, notes), self._time(change.since, now, Counter())
         return change if (at, since) == (change.at, change.since) else replace(change, at=at, since=since)
 
 

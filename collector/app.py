@@ -64,6 +64,7 @@ class Collector:
         contract: Contract | None = None,
         limits: Limits | None = None,
         listen: bool = True,
+        timers: bool = True,
         reserve_bytes: int = RESERVE_BYTES,
         hook: Hook = no_hook,
     ) -> None:
@@ -76,6 +77,7 @@ class Collector:
             contract: instead of the one the site names.
             limits: bounds of what agents may send.
             listen: open the HTTP server.
+            timers: run the periodic jobs; without, their owner calls `judging.tick` and the rest himself.
             reserve_bytes: size of the file that keeps room on the disk.
             hook: called with the name of each step of a turn; a test raises there.
         """
@@ -88,7 +90,7 @@ class Collector:
         self.sound: bool | None = None
         self.port = 0
         self._rule_paths, self._contract = rule_paths, contract
-        self._listen, self._reserve_bytes, self._hook = listen, reserve_bytes, hook
+        self._listen, self._timers, self._reserve_bytes, self._hook = listen, timers, reserve_bytes, hook
         self._server: Server | None = None
         self._jobs: list[asyncio.Task[None]] = []
         self._closing = contextlib.ExitStack()
@@ -117,7 +119,11 @@ class Collector:
             self._server = Server(make_app(self), self.site.collector)
             await self._server.start()
             self.port = self._server.port
-        self._jobs = [
+        if self._timers:
+            self._jobs = self._start_jobs()
+
+    def _start_jobs(self) -> list[asyncio.Task[None]]:
+        jobs = [
             asyncio.create_task(upkeep.forever(self, name, work, every_s), name=name)
             for name, work, every_s in (
                 ("judging", judging.tick, judging.TICK_S),
@@ -127,8 +133,9 @@ class Collector:
                 ("sweep", upkeep.sweep, upkeep.SWEEP_S),
             )
         ]
-        self._jobs.append(asyncio.create_task(upkeep.watch_loop(self), name="loop"))
-        self._jobs.append(asyncio.create_task(upkeep.check_integrity(self), name="integrity"))
+        jobs.append(asyncio.create_task(upkeep.watch_loop(self), name="loop"))
+        jobs.append(asyncio.create_task(upkeep.check_integrity(self), name="integrity"))
+        return jobs
 
     def _open(self) -> None:
         makers, self.contract = self._makers(self.site)

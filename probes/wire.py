@@ -110,7 +110,7 @@ def decode(payload: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> Batch:
         if body.version != VERSION:
             raise WireError(f"wire version {body.version}, this side speaks {VERSION}")
         runs = tuple(_run(run) for run in body.runs)
-    except (zlib.error, msgspec.DecodeError, RecursionError, OverflowError) as error:
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise WireError(f"not a batch: {error}") from None
     changes = tuple(Transition(t.device, t.state, t.reason, t.since, t.at, t.via, t.detail) for t in body.transitions)
     return Batch(body.agent, body.epoch, body.seq, body.created_at, runs, changes, body.previous)
