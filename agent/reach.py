@@ -25,6 +25,7 @@ from probes.sample import ReachState, Transition
 
 UP, SUSPECT, DOWN, UNKNOWN = ReachState.UP, ReachState.SUSPECT, ReachState.DOWN, ReachState.UNKNOWN
 BLIND = "agent-blind"
+LOST_S = 8.0  # after the last ask of a burst: an ask whose end is not reported by then never will be
 _SILENT = {"icmp": "icmp", "snmp": "snmp-silent"}
 _TRUTHFUL = frozenset({Reason.NO_PERMISSION, Reason.NO_CREDENTIALS})  # says something of this machine, not of the device
 
@@ -49,11 +50,10 @@ class Reach:
         self._bursts = 0
         self._behind: set[str] = set()
         self._witnesses_asked = float("-inf")
+        self._looked = float("-inf")
         self._announced = False
         self.roots: list[Watch] = []
         self._good_while_blind = 0
-
-    # --- what there is ---------------------------------------------------------------------------------------------------
 
     def add(self, name: str, methods: tuple[str, ...], upstreams: tuple[str, ...], now: float, at: int) -> Watch:
         """Watch a device from now on; one that is already watched keeps its state unless its methods changed."""
@@ -97,8 +97,6 @@ class Reach:
     def suspects(self) -> int:
         """Return how many devices are being checked."""
         return len(self._active)
-
-    # --- answers ---------------------------------------------------------------------------------------------------------
 
     def answered(
         self, watch: Watch, method: str, sent: float, at: int, rtt_s: float, routine: bool = False, turn: int = 0
@@ -233,8 +231,6 @@ class Reach:
     def _patience(self, watch: Watch, method: str) -> float:
         return self.settings.burst_timeout_s if method == "icmp" else max(self.settings.burst_timeout_s, watch.timeout_s)
 
-    # --- suspicion -------------------------------------------------------------------------------------------------------
-
     def _suspect(self, watch: Watch, sent: float, at: int) -> None:
         watch.first_miss, watch.first_miss_at = sent, at
         watch.phase = Phase.QUEUED
@@ -250,8 +246,6 @@ class Reach:
         watch.phase = Phase.BURST
         watch.asks_left, watch.next_ask, watch.outstanding = settings.burst_asks, now, 0
         watch.turn += 1
-        longest_s = max(self._patience(watch, method) for method in watch.methods)
-        watch.ends = now + settings.burst_asks * settings.spacing_s + longest_s + 0.5
         self._bursts += 1
         for other in watch.methods[1:]:
             self._ask(watch, other, now)
@@ -288,7 +282,9 @@ class Reach:
                 self._wait(watch, now, at)
             elif watch.phase is Phase.RETURNING:
                 self._returning(watch, now)
-        for name in list(self._behind):
+        behind = list(self._behind) if now - self._looked >= 1.0 else []
+        self._looked = now if behind else self._looked
+        for name in behind:
             self._look_behind(self.watches[name], now, at)
 
     def _ask_witnesses(self, now: float) -> None:
@@ -303,7 +299,8 @@ class Reach:
             watch.asks_left -= 1
             watch.next_ask = now + self.settings.spacing_s
             self._ask(watch, watch.methods[0], now)
-        if (not watch.asks_left and not watch.outstanding) or now > watch.ends:
+            watch.ends = now + LOST_S
+        if not watch.asks_left and (not watch.outstanding or now > watch.ends):
             self._silent(watch, now, at)
 
     def _silent(self, watch: Watch, now: float, at: int) -> None:
@@ -327,8 +324,6 @@ class Reach:
                 self._ask(watch, method, now)
         if now > watch.ends:
             self._quiet(watch)
-
-    # --- verdicts --------------------------------------------------------------------------------------------------------
 
     def _wait(self, watch: Watch, now: float, at: int) -> None:
         over = now >= watch.ends
@@ -397,4 +392,4 @@ class Reach:
         self._tell(watch.name, state, reason, since, at, via, detail)
 
     def _tell(self, name: str, state: ReachState, reason: str, since: int, at: int, via: str = "", detail: str = "") -> None:
-        self.changes.append(Transition(name, state, reason, since, at, via, detail))
+        self.changes.append(Transition(name, state, reason, min(since, at), at, via, detail))

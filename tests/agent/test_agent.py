@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from agent.app import Agent
 from agent.spool import SpoolLockedError
 from config.clock import SystemClock
 from config.profile import Step
+from config.site import Credentials
 from kit.agent_site import RecordingSink, device_of, site_of
 from kit.firewall import firewall
 from kit.site import free_tcp_port
+from kit.snmpd import running
 
 TCP_STEP = Step("tcp", "state", "port", {"port": 9})
 
@@ -82,9 +86,34 @@ async def test_real_silence_is_down_in_time_with_children_behind(tmp_path: Path)
             wall.mend(["127.88.1.2", "127.88.1.3"])
             assert (await sink.wait_for("sw", "up")).reason == "recovered"
             await sink.wait_for("cam", "up")
+        finally:
+            await agent.stop()
+
+
+@pytest.mark.slow
+async def test_filtered_icmp_is_up_by_snmp_and_a_stopped_daemon_is_silent(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    with running(tmp_path, ["127.88.9.1"]) as snmpd, firewall("wk_agent_filter") as wall:
+        credentials = Credentials("ro", snmp=snmpd.credentials())
+        filtered = dataclasses.replace(device_of("filtered", "127.88.9.1", reach=("icmp", "snmp")), credentials=credentials)
+        plain = dataclasses.replace(device_of("plain", "127.88.9.1", reach=("snmp",)), credentials=credentials)
+        devices = [filtered, plain, device_of("other", "127.88.9.2")]
+        agent = Agent(site_of(tmp_path, devices), SystemClock(), sink)
+        await agent.start()
+        try:
+            for device in devices:
+                await sink.wait_for(device.name, "up")
             sink.changes.clear()
-            wall.cut(["127.88.1.1", "127.88.1.2", "127.88.1.3"])
-            assert (await sink.wait_for("core", "down")).reason == "icmp", "the only root is down, not the agent blind"
+            rule = "ip daddr 127.88.9.1 icmp type echo-request drop"
+            wall._nft("add", "rule", "inet", wall.table, "input", *rule.split())
+            await sink.wait_for("filtered", "up")
+            await asyncio.sleep(3)
+            assert "filtered" in agent.reach.targets["filtered"].watch.detail
+            suspicions = sum(change.state.value == "suspect" for change in sink.changes)
+            assert suspicions == 1
+            os.kill(snmpd.pid, signal.SIGKILL)
+            assert (await sink.wait_for("plain", "down")).reason == "snmp-silent"
+            assert (await sink.wait_for("filtered", "down")).reason == "icmp"
         finally:
             await agent.stop()
 

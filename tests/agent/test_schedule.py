@@ -45,7 +45,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> JumpingWall:
     return clock
 
 
-@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1.0, -1.0, 3e7))])
+@pytest.mark.parametrize("jump_s", [-3600.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (3600.0, 1.0, -1.0, 3e7))])
 async def test_a_jump_of_the_wall_clock_neither_skips_nor_bunches(wall: JumpingWall, jump_s: float) -> None:
     fired: list[tuple[str, float]] = []
     metrics = AgentMetrics("a1")
