@@ -24,6 +24,7 @@ class Table:
         self.keys: list[bytes | None] = []
         self.keep_ms = 0  # how far back rules read this metric; 0: nobody does
         self._arena, self._strings = arena, strings
+        strings.code(metric)  # results carry the name as a label
         self._slab: Slab = arena.slab()
         self._columns: dict[str, Codes] = {}
         self._free: list[int] = []

@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from rules.alert import AlertChange, AlertState, Kind
+from rules.alert import AlertChange, AlertState, Kind, Phase
 from rules.machine import Active, Element, Machine, RuleFailure
 from rules.outputs import Recorder, Reporter
 from rules.promql.evaluate import Context, evaluate
@@ -203,6 +203,8 @@ class RuleEngine:
         elements: list[Element] = []
         for chunk in machine.elements(vector, texts, query):
             elements += chunk
+            if new := [element[0] for element in chunk if element[3] is not None]:
+                rule.reporter.prepare(new, Phase.PENDING if machine.rule.for_ms else Phase.FIRING)
             if len(elements) < len(vector.values):
                 yield []
         if rule.at >= at:  # evaluated again, later, while this was giving way

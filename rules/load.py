@@ -146,7 +146,7 @@ class _Reader:
         return found
 
     def _read_group(self, node: yaml.Node) -> Group | None:
-        self._group = self._rule = ""
+        self._group, self._rule = _peek(node, "name"), ""
         fields = self._mapping(node, _GROUP_KEYS)
         name = self._text(fields.get("name"))
         if not name:
@@ -162,7 +162,7 @@ class _Reader:
         return Group(self.file, name, interval, offset, limit, tuple(rules), metrics_read(rules), writes)
 
     def _read_rule(self, node: yaml.Node, group_labels: dict[str, str]) -> Rule | None:
-        self._rule = ""
+        self._rule = _peek(node, "alert") or _peek(node, "record")
         fields = self._mapping(node, _RULE_KEYS)
         alert, record = self._text(fields.get("alert")), self._text(fields.get("record"))
         self._rule = alert or record
@@ -281,6 +281,12 @@ class _Reader:
             return default
         parts = match.groups() if match and text != "0" else ()
         return sum(int(part or 0) * unit for part, unit in zip(parts, _UNITS_MS, strict=False))
+
+
+def _peek(node: yaml.Node, key: str) -> str:
+    """Return a text field of a mapping, before it is checked: to name the place of an error."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((str(value.value) for name, value in pairs if name.value == key and isinstance(value, yaml.ScalarNode)), "")
 
 
 def _refusals(tree: Node, max_history_ms: int) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rules.alert import Phase
 from rules.machine import Active
 from rules.promql.vector import NAME, Columns, EvaluationError, Texts, Vector, has_duplicates, label_sets
 from rules.source import Codes, Handle, Labels, SeriesSource
@@ -30,6 +31,10 @@ class Output:
         self._labels, self._print = now, fingerprint
         self._handle = self._source.handle(self._metric, labels) if labels else None
         self.again(values, at)
+
+    def prepare(self, labels: list[Labels]) -> None:
+        """Make series that will be written soon."""
+        self._source.handle(self._metric, labels)
 
     def again(self, values: Iterable[float], at: int) -> None:
         """Write one sample for each of the series that were written last, in the same order."""
@@ -94,6 +99,11 @@ class Reporter:
         self._alerts = Output(source, "ALERTS")
         self._for_state = Output(source, "ALERTS_FOR_STATE")
 
+    def prepare(self, labels: list[Labels], phase: Phase) -> None:
+        """Make the series of alerts that are about to be written, so that the writing itself is short."""
+        self._alerts.prepare([_with_state(each, phase) for each in labels])
+        self._for_state.prepare(labels)
+
     def write(self, active: Iterable[Active], at: int, same: bool = False) -> None:
         """Write the series of all active alerts; `same` says that alerts and states are those of the last time."""
         alerts = list(active)
@@ -102,11 +112,9 @@ class Reporter:
             self._alerts.again([1.0] * len(alerts), at)
             self._for_state.again(since, at)
             return
-        self._alerts.write([_with_state(alert) for alert in alerts], [1.0] * len(alerts), at)
+        self._alerts.write([_with_state(alert.labels, alert.phase) for alert in alerts], [1.0] * len(alerts), at)
         self._for_state.write([alert.labels for alert in alerts], since, at)
 
 
-def _with_state(alert: Active) -> Labels:
-    pairs = dict(alert.labels)
-    pairs["alertstate"] = str(alert.phase)
-    return tuple(sorted(pairs.items()))
+def _with_state(labels: Labels, phase: Phase) -> Labels:
+    return tuple(sorted({**dict(labels), "alertstate": str(phase)}.items()))

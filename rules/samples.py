@@ -23,6 +23,7 @@ class SampleTable:
         self.metric = metric
         self.version = 0
         self._strings = strings
+        strings.code(metric)
         self._labels: list[Labels] = []
         self._samples: list[tuple[list[int], list[float]]] = []
         self._columns: dict[str, Codes] = {}

@@ -52,6 +52,7 @@ class Matches:
     def __init__(self, strings: Strings) -> None:
         """Match against the dictionary of one state."""
         self._strings = strings
+        self._verdicts: dict[tuple[str, str], dict[int, bool]] = {}  # of regular expressions, by code: texts never change
         self._known: dict[tuple[tuple[Matcher, ...], str], tuple[SeriesTable, int, Index | None]] = {}
 
     def rows(self, table: SeriesTable, matchers: tuple[Matcher, ...]) -> Index | None:
@@ -81,5 +82,11 @@ class Matches:
             equal = np.zeros(len(column), np.bool_) if code is None else column == code
             return cast(Mask, equal if matcher.op == "=" else ~equal)
         distinct, place = np.unique(column, return_inverse=True)
-        passed = np.array([accepts(matcher, self._strings.text(code)) for code in distinct.tolist()], np.bool_)
-        return passed[place]
+        verdicts = self._verdicts.setdefault((matcher.op, matcher.value), {})
+        passed = []
+        for code in distinct.tolist():
+            verdict = verdicts.get(code)
+            if verdict is None:
+                verdict = verdicts[code] = accepts(matcher, self._strings.text(code))
+            passed.append(verdict)
+        return np.array(passed, np.bool_)[place]
