@@ -114,7 +114,7 @@ class Outlook:
     def silent(self, device: str) -> bool:
         """Return whether nothing is heard of a device, so that an alarm's end says nothing."""
         reach = self.casebook.reach.get(device)
-        unknown = reach is not None and reach.state in (ReachState.DOWN, ReachState.UNKNOWN)
+        unknown = reach is not None and reach.state in (ReachState.DOWN, ReachState.UNKNOWN, ReachState.SUSPECT)
         return device in self.dark or unknown or bool(self.blind_agent(device))
 
     def since(self, device: str, otherwise: int) -> int:
