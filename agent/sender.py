@@ -22,6 +22,7 @@ from config.clock import Clock
 log = logging.getLogger(__name__)
 
 REQUEST_BYTES = 1 << 20
+REQUEST_FRAMES = 500
 LIVE_BYTES = 4 << 20  # what the sender keeps in its hands of each kind; the rest stays on the disk
 HEARTBEAT_S = 10.0
 IMPATIENCE_S = 1.0  # a new transition cuts a back-off short, this long after the last attempt
@@ -48,7 +49,7 @@ class _Lane:
         """Remove and return the first entries of up to `most` bytes, at least one."""
         taken: list[Entry] = []
         size = 0
-        while self.waiting and (not taken or size + len(self.waiting[0].frame) <= most):
+        while self.waiting and len(taken) < REQUEST_FRAMES and (not taken or size + len(self.waiting[0].frame) <= most):
             size += len(self.waiting[0].frame)
             taken.append(self.waiting.popleft())
         return taken
@@ -113,7 +114,7 @@ class Sender:
         lane = self._rest
         while True:
             live = lane.take(lane.most)
-            old = await self._from_backlog(lane.most - sum(len(entry.frame) for entry in live))
+            old = await self._from_backlog(lane.most - sum(len(entry.frame) for entry in live), REQUEST_FRAMES - len(live))
             if not live and not old and not await self._heartbeat_due(lane):
                 continue
             wait_s = await self._deliver(lane, live, old)
@@ -133,14 +134,19 @@ class Sender:
             return True
         return False
 
-    async def _from_backlog(self, room: int) -> list[Entry]:
-        if not self._backlog and room > 0:
+    async def _from_backlog(self, room: int, most: int) -> list[Entry]:
+        """Return entries of the newest segment that waits, of up to `room` bytes; at least one where there is no live data."""
+        if not self._backlog and room > 0 and most:
             segment = self._spool.shelf.newest_waiting()
             if segment is not None:
                 found = await self._disk.run(self._spool.shelf.read, segment)
                 self._backlog.extend(sorted(found, key=lambda entry: not entry.urgent))
         taken: list[Entry] = []
-        while self._backlog and (room >= len(self._backlog[0].frame) or (not taken and room >= REQUEST_BYTES)):
+        while (
+            self._backlog
+            and len(taken) < most
+            and (room >= len(self._backlog[0].frame) or (not taken and most == REQUEST_FRAMES))
+        ):
             room -= len(self._backlog[0].frame)
             taken.append(self._backlog.popleft())
         return taken

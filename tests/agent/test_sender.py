@@ -193,6 +193,27 @@ async def test_one_poisoned_batch_does_not_block_the_others(tmp_path: Path) -> N
     assert len(list((tmp_path / "quarantine").iterdir())) == 1
 
 
+async def test_a_poisoned_batch_of_the_backlog_does_not_block_it_either(tmp_path: Path) -> None:
+    old = Line(tmp_path, RecordingSink())
+    for n in range(30):
+        old.journal.run(run_of(n, payload=5000))
+        await old.journal.flush()
+    old.tasks = []
+    await old.stop()
+
+    class Picky(RecordingSink):
+        async def deliver(self, frames: Sequence[bytes]) -> None:
+            if any(run.device == "d13" for frame in frames for run in decode_frame(frame).runs):
+                raise DeliveryError(REJECTED)
+            await super().deliver(frames)
+
+    sink = Picky()
+    async with line(tmp_path, sink) as made:
+        await made.drained(8)
+        assert {run.device for run in sink.runs} == {f"d{n}" for n in range(30) if n != 13}
+        assert made.spool.dropped["refused"] == 1
+
+
 async def test_a_sign_of_life_when_there_is_nothing_to_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.sender.HEARTBEAT_S", 0.05)
     sink = RecordingSink()
