@@ -137,24 +137,24 @@ async def test_the_cut_into_packets_changes_nothing(piece: int, echo: bool, tmp_
     assert outcome.facts[0][1] == "display version of <core-1> and more\nbold text\nxyz\nsecond page\nHALF"
 
 
-@pytest.mark.parametrize(
-    "question_text",
-    [
-        b"\r\nYour password has expired. New password:",
-        b"\r\nThe password needs to be changed. Change now? [Y/N]:",
-        b"\r\nPlease choose 'YES' or 'NO' first before pressing 'Enter'. [Y/N]:",
-        b"There are security risks in the configuration file. Save? [y/n]",
-        b"Press Y or ENTER to continue, N to exit.",
-        b"Do you want to change the password?",
-        b"Username:",
-    ],
-)
-async def test_a_question_is_never_answered(question_text: bytes, tmp_path: Path) -> None:
-    for platform in ("huawei_vrp", "hp_comware", "ruijie_os"):
-        command = SESSIONS[platform][1]
-        outcome, switch = await conversation(tmp_path, Switch(after_login=question_text), platform, command, 3)
-        assert outcome.reason is Reason.PROMPT, outcome
-        assert switch.typed == []
+QUESTIONS = [
+    b"\r\nYour password has expired. New password:",
+    b"\r\nThe password needs to be changed. Change now? [Y/N]:",
+    b"\r\nPlease choose 'YES' or 'NO' first before pressing 'Enter'. [Y/N]:",
+    b"There are security risks in the configuration file. Save? [y/n]",
+    b"Press Y or ENTER to continue, N to exit.",
+    b"Do you want to change the password?",
+    b"Username:",
+]
+
+
+async def test_a_question_is_never_answered(tmp_path: Path) -> None:
+    async def one(platform: str, text: bytes) -> None:
+        outcome, switch = await conversation(tmp_path, Switch(after_login=text), platform, SESSIONS[platform][1], 15)
+        assert outcome.reason is Reason.PROMPT, (platform, text, outcome)
+        assert switch.typed == [], (platform, text)
+
+    await asyncio.gather(*(one(platform, text) for platform in ("huawei_vrp", "hp_comware", "ruijie_os") for text in QUESTIONS))
 
 
 async def test_a_question_in_the_middle_is_never_answered(tmp_path: Path) -> None:
