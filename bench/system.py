@@ -24,6 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
 RULES = 200
+LANES = """agent:
+  gateway: none
+  lanes:
+    reach: {interval: 5s, timeout: 1s}
+    state: {interval: 60s, timeout: 5s}
+    table: {interval: 60s, timeout: 10s}
+"""
 METRICS = (
     "device_up",
     "interface_up",
@@ -37,10 +44,6 @@ def scenario(devices: int, ports: int) -> str:
     lines = [
         "name: bench",
         "site: {name: bench, contract: campus-network}",
-        "lanes:",
-        "  reach: {interval: 5s, timeout: 1s}",
-        "  state: {interval: 60s, timeout: 5s}",
-        "  table: {interval: 60s, timeout: 10s}",
         "credentials: {read-only: {snmp: {version: 2c, community: bench-read}}}",
         "fleet:",
         "  - {name: core-1, class: switch, role: core, address: 127.20.0.2, credentials: read-only, reach: [icmp, snmp]}",
@@ -127,11 +130,14 @@ def main() -> None:
         port = probe.getsockname()[1]
     site = folder / "site.yaml"
     fleet = ["simulate", str(folder / "scenario.yaml"), "--still", "--write-site", str(site)]
-    with process(fleet, folder / "fleet.log"):
+    with process(fleet, folder / "fleet.log") as running:
         while not site.exists():
+            if running.poll() is not None:
+                sys.exit((folder / "fleet.log").read_text())
             time.sleep(0.2)
         time.sleep(0.5)
         text = re.sub(r"(?m)^(collector|rules):(\n[ -].*)*\n?", "", site.read_text())
+        text = re.sub(r"(?m)^agent:(\n[ -].*)*\n?", "", text) + LANES
         site.write_text(f"{text}rules: [extra.yml]\ncollector: {{listen: '127.0.0.1:{port}', data: data}}\n")
         with process(["up", "-c", str(site)], folder / "up.log") as up:
             started = wait_for_fleet(port, args.devices, 60)

@@ -11,6 +11,7 @@ from agent.app import Agent
 from agent.sink import DeliveryError
 from cli import service
 from collector.app import Collector, InProcessSink
+from collector.engine_settings import EngineSettings
 from collector.ingest import IngestRefused
 from config.clock import Clock
 from config.language import _
@@ -23,9 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "up",
         help=_("watch a site: agent and collector in one process"),
-        description=_(
-            "Watches until stopped (Ctrl-C). SIGHUP reads the site file again; a wrong one changes nothing."
-        ),
+        description=_("Watches until stopped (Ctrl-C). SIGHUP reads the site file again; a wrong one changes nothing."),
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="SITE", help=_("the site file"))
 
@@ -50,7 +49,7 @@ class LocalSink:
         try:
             await self._inner.deliver(frames)
         except IngestRefused as refused:
-            raise DeliveryError(refused.reason) from refused
+            raise DeliveryError(refused.reason, refused.retry_after_s, refused.detail) from refused
 
 
 async def serve(
@@ -61,9 +60,20 @@ async def serve(
     reloader: Reloader | None = None,
     on_ready: Callable[[Collector], None] | None = None,
     rules: Sequence[Path] | None = None,
+    waits: EngineSettings | None = None,
 ) -> None:
-    """Run both halves until `stop` is set. `rules` are rule files instead of the shipped ones and the site's."""
-    collector = Collector(site, clock, rule_paths=rules)
+    """Run both halves until `stop` is set.
+
+    Args:
+        site: what is watched.
+        clock: wall and monotonic time.
+        stop: ends it.
+        reloader: reads the site file again at SIGHUP; none: SIGHUP is left alone.
+        on_ready: called once both halves run.
+        rules: rule files instead of the shipped ones and the site's.
+        waits: the fault engine's waits instead of its own.
+    """
+    collector = Collector(site, clock, rule_paths=rules, waits=waits)
     await collector.start()
     try:
         agent = Agent(site, clock, LocalSink(InProcessSink(collector, site.agent.name)))
