@@ -353,6 +353,7 @@ def swept(inside: str, addresses: list[str], timeout_s: float = 1.0, ways: tuple
     return json.loads(done.stdout)
 
 
+@needs_raw
 def test_the_ways_a_network_refuses() -> None:
     need_namespaces()
     with namespaces("lone", "mute") as (lone, mute):
@@ -365,6 +366,7 @@ def test_the_ways_a_network_refuses() -> None:
         assert result["reasons"] == {"timeout": 1, "ok": 1}  # EPERM from the packet filter is a miss, not a lack of rights
 
 
+@needs_raw
 def test_unprivileged_ping_sockets_and_their_errors() -> None:
     need_namespaces()
     with namespaces("agent", "gate") as (agent, gate):
@@ -383,6 +385,7 @@ def test_unprivileged_ping_sockets_and_their_errors() -> None:
             assert result["reasons"] == {"ok": 12, "unreachable": 9}, way
 
 
+@needs_raw
 def test_two_agents_behind_one_nat_never_take_each_others_answers() -> None:
     need_namespaces()
     with namespaces("left", "right", "nat", "far") as (left, right, nat, far):
