@@ -23,6 +23,7 @@ DATABASE = "watchkeeper.db"
 TOKEN_FILE = "operator.token"  # noqa: S105 - a file's name
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 256 << 20
+MOST = 100_000  # faults in one list
 
 Record = dict[str, Any]
 
@@ -93,7 +94,8 @@ class Api:
 
     def list(self, state: str, level: str) -> list[Record]:
         """Return the faults of a state and level, newest first."""
-        query = urllib.parse.urlencode({"state": state, **({"level": level} if level else {})})
+        wanted = {"state": state, "limit": str(MOST), **({"level": level} if level else {})}
+        query = urllib.parse.urlencode(wanted)
         answer = self._ask("GET", f"/api/v1/faults?{query}")
         found = answer.get("faults") if isinstance(answer, dict) else answer
         if not isinstance(found, list):
@@ -187,7 +189,7 @@ class Stored:
 
     def list(self, state: str, level: str) -> list[Record]:
         """Return the faults of a state and level, newest first."""
-        return [fault_json(view) for view in self._read(lambda db: store.list_faults(db, state, level))]
+        return [fault_json(view) for view in self._read(lambda db: store.list_faults(db, state, level, MOST))]
 
     def get(self, fault_id: str) -> Record:
         """Return one fault; Refused if there is none of this id."""

@@ -178,8 +178,9 @@ class FaultEngine:
             AlarmKey(self.site.name, agent, "", BLIND_RULE), "agent-blind", Severity.MAJOR, Effect.OUTAGE, transition.detail
         )
         if transition.state is ReachState.UP:
-            if seen.key in self._casebook.alarms:
-                self._resolve(seen, transition.since, at)
+            alarm = self._casebook.alarms.get(seen.key)
+            if alarm is not None and alarm.condition is Condition.RAISED:
+                self._clear(alarm, transition.since)
         elif transition.reason == "agent-blind":
             self._raise(seen, transition.since, transition.at, 1.0, at)
 

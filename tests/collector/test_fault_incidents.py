@@ -542,3 +542,25 @@ def test_ten_thousand_dark_at_once_are_one_fault_and_one_delivery() -> None:
     i.up(60, *i.site.devices)
     i.run(90)
     assert i.only.state is FaultState.RESTORED and len(i.faults) == 1
+
+
+def test_blind_agent_by_its_word_and_by_the_rule_ends_with_its_word() -> None:
+    i = Incident(*tree())
+    i.apply(0, (), [i.word(0, "agent-1", "down", "agent-blind")])
+    i.apply(1, [i.alert(1, "", "AgentBlind", agent="agent-1")])
+    i.apply(60, (), [i.word(60, "agent-1", "up", "recovered")])
+    assert (i.only.state, i.only.restored_at) == (FaultState.RESTORED, i.at(60))
+    i.apply(65, [i.alert(65, "", "AgentBlind", "resolved", agent="agent-1")])
+    i.run(300)
+    assert (i.only.restored_at, i.only.reopened) == (i.at(60), 0)
+
+
+def test_one_name_with_two_severities_is_one_alarm() -> None:
+    i = Incident(*tree())
+    i.raise_(0, "acc-1", "TemperatureHigh", "minor", sensor="1")
+    i.raise_(5, "acc-1", "TemperatureHigh", "critical", sensor="1")
+    assert i.only.severity.value == "critical"
+    i.clear(10, "acc-1", "TemperatureHigh", "critical", sensor="1")
+    assert i.only.state is FaultState.OPENED
+    i.clear(20, "acc-1", "TemperatureHigh", "minor", sensor="1")
+    assert (i.only.state, i.only.restored_at) == (FaultState.RESTORED, i.at(20))

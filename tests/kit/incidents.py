@@ -16,10 +16,11 @@ from rules.alert import AlertChange, Kind
 
 START = 1_795_312_800_000  # 2026-11-22T02:00:00Z, a Sunday
 ANNOTATIONS = {
-    "DeviceDown": {"effect": "outage", "problem": "device-down"},
-    "LinkDown": {"effect": "degraded", "problem": "link-down"},
-    "UpsOnBattery": {"effect": "protection", "problem": "mains-lost"},
-    "AgentSilent": {"effect": "outage", "problem": "agent-silent"},
+    "DeviceDown": {"effect": "outage"},
+    "LinkDown": {"effect": "outage"},
+    "UpsOnBattery": {"effect": "protection"},
+    "AgentBlind": {"effect": "outage"},
+    "AgentSilent": {"effect": "outage"},
     "PictureLost": {"effect": "outage", "problem": "picture-lost"},
     "TemperatureHigh": {"effect": "degraded", "problem": "temperature-high"},
     "BatteryLow": {"effect": "degraded", "problem": "battery-low"},
