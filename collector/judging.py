@@ -28,6 +28,7 @@ HOLD_MS = 60_000
 AGENT_MS = 15_000  # how often the collector's own series about agents are written
 GAP_MS = 5_000
 GAP_GRACE_MS = 120_000
+MANY = 100  # changes that are decided on in a thread, not to hold up the event loop
 CONFLICT_MS = 600_000  # how long a refused second process stays visible
 
 
@@ -52,7 +53,9 @@ async def decide(collector: Collector, turn: Turn, metrics: Collection[str]) -> 
     if metrics:
         changes += await memory.rules.evaluate_paced(turn.now, metrics)
     collector.metrics.rules_s.observe(time.perf_counter() - began)
-    if changes or turn.transitions:
+    if len(changes) + len(turn.transitions) > MANY:
+        turn.decisions.append(await asyncio.to_thread(memory.faults.apply, changes, turn.transitions, turn.now))
+    elif changes or turn.transitions:
         turn.decisions.append(memory.faults.apply(changes, turn.transitions, turn.now))
     elif (due := memory.faults.next_due()) is not None and due <= turn.now:
         turn.decisions.append(memory.faults.tick(turn.now))
