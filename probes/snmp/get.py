@@ -37,10 +37,13 @@ class GetOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The options of an `snmp_get` step."""
 
     objects: tuple[ObjectOptions, ...]
+    optional: bool = False
 
 
 def compile_get(site: Site, device: Device, step: Step) -> Question:
-    """Return the question of an `snmp_get` step; its option `objects` is described in `probes.snmp.measure`.
+    """Return the question of an `snmp_get` step.
+
+    Its options: `objects` (described in `probes.snmp.measure`), `optional` (a device that has none of them is no failure).
 
     Raises:
         OptionError: an option is wrong or the device has no SNMP credentials.
@@ -48,14 +51,15 @@ def compile_get(site: Site, device: Device, step: Step) -> Question:
     options = read_options(step, GetOptions)
     check_objects(options.objects, "objects")
     groups = [[Measure(item) for item in alternatives(top)] for top in options.objects]
-    return GetQuestion(Target(device), Recorder(groups, base_labels(site, device)))
+    return GetQuestion(Target(device), Recorder(groups, base_labels(site, device)), optional=options.optional)
 
 
 class GetQuestion:
     """What an `snmp_get` step asks of one device. Costs 8 us besides the engine for four objects."""
 
-    def __init__(self, target: Target, recorder: Recorder) -> None:
+    def __init__(self, target: Target, recorder: Recorder, *, optional: bool = False) -> None:
         self._target = target
+        self._optional = optional
         self._recorder = recorder
         self._names = [ber.encode_oid(oid) for oid in recorder.names]
         self._had: set[int] = set()  # slots that were answered once: these are always asked for
@@ -85,7 +89,11 @@ class GetQuestion:
         reading = self._recorder.read(talk.answered, now)
         if failure is None:
             self._remember(talk, now)
-        return _outcome(reading, failure, talk, engine.clock.now())
+        reason, detail = _verdict(reading, failure, talk.lacking)
+        if reason is Reason.NO_SUCH_OBJECT and self._optional:
+            reason = Reason.OK
+        facts = tuple(reading.facts)
+        return Outcome(reason, engine.clock.now(), reading.keys, reading.values, detail, facts, rejected=talk.rejected)
 
     def _remember(self, talk: _Conversation, now: float) -> None:
         """Keep in mind what this device lacks, and how much it takes in one request."""
@@ -156,11 +164,6 @@ class _Conversation:
             return None
         self.split = True
         return [GetPlan(self._question._target.session, self._question._names, part) for part in reversed(parts) if part]
-
-
-def _outcome(reading: Reading, failure: Exchange | str | None, talk: _Conversation, at: int) -> Outcome:
-    reason, detail = _verdict(reading, failure, talk.lacking)
-    return Outcome(reason, at, reading.keys, reading.values, detail, tuple(reading.facts), rejected=talk.rejected)
 
 
 def _verdict(reading: Reading, failure: Exchange | str | None, lacking: Mapping[int, Reason]) -> tuple[Reason, str]:
