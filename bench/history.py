@@ -1,4 +1,4 @@
-"""Bytes on disk for each sample of history, on realistic polls. Run: python bench/history.py [devices] [minutes]."""
+"""Bytes on disk for each sample of history, on realistic polls. Run: python -m bench.history [devices] [minutes]."""
 
 from __future__ import annotations
 

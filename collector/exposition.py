@@ -25,7 +25,7 @@ from rules.source import LOOKBACK_MS, stale_mask
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-PIECE_ROWS = 4_000
+PIECE_ROWS = 2_000
 _HIDDEN = frozenset({"ALERTS", "ALERTS_FOR_STATE"})  # Prometheus makes its own of these
 
 Sample = tuple[bytes, float]
