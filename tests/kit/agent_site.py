@@ -20,7 +20,11 @@ def device_of(name: str, address: str, *upstreams: str, reach: tuple[str, ...] =
 
 
 def site_of(
-    folder: Path, devices: Sequence[Device], steps: tuple[Step, ...] = (), lanes: dict[str, LaneSettings] | None = None, **agent: object
+    folder: Path,
+    devices: Sequence[Device],
+    steps: tuple[Step, ...] = (),
+    lanes: dict[str, LaneSettings] | None = None,
+    **agent: object,
 ) -> Site:
     spool = SpoolSettings(folder / "spool")
     settings = AgentSettings("a1", spool, lanes or LANES, gateway="none", **agent)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from probes.sample import Batch, ReachState, Run, Transition
 
 
 def run_of(number: int, payload: int = 0) -> Run:
-    keys = b"device_up{device=\"d%d\"}" % number
+    keys = b'device_up{device="d%d"}' % number
     detail = f"{number}:" + random.Random(number).randbytes(payload).hex()
     return Run(f"d{number}", "state", 1_800_000_000_000 + number, 0.01, Reason.OK, keys, (1.0,), detail)
 

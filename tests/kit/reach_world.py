@@ -55,7 +55,7 @@ class ReachWorld:
         if watch.methods:
             self._send(watch, watch.method, watch.timeout_s, routine=True)
 
-    def _send(self, watch: Watch, method: str, timeout_s: float, routine: bool) -> None:
+    def _send(self, watch: Watch, method: str, timeout_s: float, routine: bool, turn: int = 0) -> None:
         self.asked += 1
         sent, at = self.now, self.at
         gone = watch.name in self.dark or (watch.name, method) in self.deaf or self.rng.random() < self.lost
@@ -64,7 +64,7 @@ class ReachWorld:
             reason = Reason.UNREACHABLE if local else Reason.TIMEOUT
 
             def miss() -> None:
-                self.reach.missed(watch, method, sent, at, reason, routine=routine, local=local)
+                self.reach.missed(watch, method, sent, at, reason, routine=routine, turn=turn, local=local)
                 self._after()
 
             self._later(0.0 if local else timeout_s, miss)
@@ -72,7 +72,7 @@ class ReachWorld:
         rtt = self.rng.uniform(0.001, 0.01)
 
         def good() -> None:
-            self.reach.answered(watch, method, sent, at, rtt, routine)
+            self.reach.answered(watch, method, sent, at, rtt, routine, turn)
             self._after()
 
         self._later(rtt, good)
@@ -80,7 +80,7 @@ class ReachWorld:
     def _after(self) -> None:
         while self.reach.asks:
             ask: Ask = self.reach.asks.pop()
-            self._send(ask.watch, ask.method, ask.timeout_s, routine=False)
+            self._send(ask.watch, ask.method, ask.timeout_s, routine=False, turn=ask.turn)
         self.changes += self.reach.changes
         self.reach.changes.clear()
         if self.reach.active and not self._ticking:
