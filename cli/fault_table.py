@@ -53,10 +53,10 @@ def absolute(text: object) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment else "-"
 
 
-def level(fault: Mapping[str, Any]) -> Text:
-    """Return the level as shape, id and name in its colour."""
+def level(fault: Mapping[str, Any], short: bool = False) -> Text:
+    """Return the level as shape, id and (unless `short`) name in its colour."""
     shape, style = _MARKS[_RANKS.get(str(fault.get("level")), 1)]
-    name = plain(fault.get("level_name") or "")
+    name = "" if short else plain(fault.get("level_name") or "")
     return Text(f"{shape} {plain(fault.get('level', ''))} {name}".rstrip(), style=style)
 
 
@@ -78,20 +78,17 @@ def print_list(console: Console, faults: Iterable[Mapping[str, Any]], now: datet
     """Print one line for each fault."""
     moment = now or datetime.now(UTC)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in (_("level"), _("fault"), _("what"), _("state"), _("began"), _("affected"), _("next clock")):
+    for title in (_("level"), _("fault"), _("began")):
+        table.add_column(title, no_wrap=True)
+    for title in (_("what"), _("next clock")):
         table.add_column(title, overflow="fold")
     for fault in faults:
         state = plain(fault.get("state", ""))
-        began = f"{near(fault.get('began_at'), moment)} ({absolute(fault.get('began_at'))})"
-        table.add_row(
-            level(fault),
-            Text(plain(fault.get("id", ""))),
-            Text(plain(fault.get("summary", ""))),
-            Text(state, style=_STATE_STYLE.get(state, "")),
-            Text(began),
-            Text(str(len(fault.get("affected") or ()))),
-            next_clock(fault, moment),
-        )
+        number = Text.assemble(plain(fault.get("id", "")), "\n", (state, _STATE_STYLE.get(state, "")))
+        began = Text(f"{near(fault.get('began_at'), moment)}\n{absolute(fault.get('began_at'))}")
+        affected = _("affected: {count}").format(count=len(fault.get("affected") or ()))
+        what = Text.assemble(plain(fault.get("summary", "")), "\n", (affected, "dim"))
+        table.add_row(level(fault, short=True), number, began, what, next_clock(fault, moment))
     console.print(table if table.row_count else _("No faults."))
 
 

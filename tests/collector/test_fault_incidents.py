@@ -168,7 +168,7 @@ def test_child_still_dark_opens_its_own_with_its_own_beginning() -> None:
     i.run(300)
     acc, cam = i.real
     assert (acc.device, acc.state, acc.restored_at) == ("acc-1", FaultState.RESTORED, i.at(60))
-    assert (cam.device, cam.began_at, cam.opened_at) == ("cam-2", i.at(-2), i.at(70))
+    assert (cam.device, cam.began_at, cam.opened_at) == ("cam-2", i.at(-2), i.at(135))
 
 
 def test_agents_own_verdict_ends_the_wait_for_a_child() -> None:
