@@ -29,9 +29,10 @@ from cli.desk import Desk, DeskError, FaultRow
 from cli.judgement import judge
 from cli.persona import Persona
 from cli.quick_rules import write_quick_rules
-from cli.screen import Screen
+from cli.screen import WIDE, Screen
 from collector.access import operator_token
 from collector.app import LIBRARY
+from collector.engine_settings import EngineSettings
 from config.clock import SystemClock
 from config.contract import load_contract
 from config.errors import ConfigErrors
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PACE = 30.0  # the rules' waits are divided by this: a minute has to be enough
+WAITS = EngineSettings(boot_s=10.0, unheard_s=2.0, observe_s=10.0, reopen_s=60.0)  # the same for the fault engine's long ones
 LOOK_S = 0.25  # how often faults are read
 SETTLE_S = 20.0  # after the last step, for what is still to come
 END_S = 1.5  # how long the halves may take to end
@@ -118,7 +120,7 @@ class _Demo:
         self._folder = folder
         self._scenario = load_scenario(shipped_scenario("demo"))
         self._persona = Persona(self._scenario.persona)
-        self._screen = Screen(Console(quiet=args.json, highlight=False), load_contract(str(self._scenario.site["contract"])))
+        self._screen = Screen(_console(args), load_contract(str(self._scenario.site["contract"])))
         self._fleet = FleetProcess(self._scenario.path, on_step=lambda step: self._screen.script(self._at(), step))
         self._began = time.monotonic()
         self._faults: dict[str, FaultRow] = {}
@@ -145,7 +147,8 @@ class _Demo:
         ready = asyncio.Event()
         halves_stop = asyncio.Event()
         halves = asyncio.create_task(
-            up.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules), name="halves"
+            up.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules, waits=WAITS),
+            name="halves",
         )
         try:
             if await self._unless_stopped(_first(ready.wait(), halves)) is not None and not halves.done():
@@ -263,6 +266,13 @@ async def _first(ready: Awaitable[bool], halves: asyncio.Task[None]) -> bool:
     if halves.done():
         await halves
     return True
+
+
+def _console(args: argparse.Namespace) -> Console:
+    console = Console(quiet=args.json, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)
+    return console
 
 
 def _free_port() -> int:

@@ -23,7 +23,7 @@ class Act:
 
 
 class Persona:
-    """Each device's steps wait in a row; a step is due some seconds after the one before it, if the fault's state admits it."""
+    """A device's steps are for its first fault, in a row; each is due some seconds after the one before, if the state admits."""
 
     def __init__(self, steps: Iterable[PersonaStep]) -> None:
         """Take the whole script."""
@@ -31,6 +31,7 @@ class Persona:
         for step in steps:
             self._waiting[step.device].append(step)
         self._last: dict[str, float] = {}
+        self._case: dict[str, str] = {}  # device -> the one fault of it that the script is about
 
     @property
     def idle(self) -> bool:
@@ -42,7 +43,7 @@ class Persona:
         acts = []
         for fault in faults:
             row = self._waiting.get(fault.device)
-            if not row or fault.state in ("closed", "merged"):
+            if not row or fault.state in ("closed", "merged") or self._case.setdefault(fault.device, fault.id) != fault.id:
                 continue
             last = self._last.setdefault(fault.device, now)
             while row and row[0].step in WORKING and fault.state in HEALED:

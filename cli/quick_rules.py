@@ -12,6 +12,8 @@ from config.quantity import duration_s
 
 LEAST_INTERVAL_S = 1.0
 LEAST_RANGE_S = 4.0  # two answers of the quickest lane that rules look back on
+LONG_S = 60.0  # a wait of a minute or more is there for what takes its time, such as a silent device's next question
+LEAST_LONG_S = 20.0
 _RANGE = re.compile(r"\[((?:\d+(?:ms|[smhdwy]))+)\]")
 
 
@@ -39,7 +41,7 @@ def quickened(text: str, pace: float) -> str:
             rule["expr"] = _RANGE.sub(lambda found: f"[{_divided(found[1], pace, LEAST_RANGE_S)}]", rule["expr"])
             for key in ("for", "keep_firing_for"):
                 if key in rule:
-                    rule[key] = _divided(rule[key], pace, 0.0)
+                    rule[key] = _divided(rule[key], pace, LEAST_LONG_S if (duration_s(rule[key]) or 0.0) >= LONG_S else 0.0)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 

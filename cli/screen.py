@@ -13,10 +13,10 @@ from cli.badge import badge
 from cli.desk import Clock, FaultRow
 from config.contract import Contract
 from config.language import _
-from simulator.action import ACTIONS
 from simulator.spec import PersonaStep, StepSpec
 
-SCRIPT, PERSON, FAULT = "dim", "green", ""
+SCRIPT, PERSON = "dim", "green"
+WIDE = 110  # columns from which the table shows times
 
 
 class Screen:
@@ -34,9 +34,8 @@ class Screen:
     def script(self, at_s: float, step: StepSpec) -> None:
         """Say what the script did to a device."""
         part = " ".join(str(word) for word in (step.port, step.part) if word)
-        where = f"{step.on} {part}".strip()
-        means = _(ACTIONS[step.do].means)
-        self._line(at_s, Text(_("script"), style=SCRIPT), Text(f"{where}: {step.do} ({means})", style=SCRIPT))
+        word = _(step.do.replace("-", " "))
+        self._line(at_s, Text(_("script"), style=SCRIPT), Text(f"{step.on}: {word} {part}".rstrip(), style=SCRIPT))
 
     def person(self, at_s: float, fault: FaultRow, step: PersonaStep) -> None:
         """Say what the scripted operator does."""
@@ -57,13 +56,17 @@ class Screen:
 
     def summary(self, faults: Sequence[FaultRow], missing: Iterable[str], false_alarms: Iterable[str]) -> None:
         """Show the table of all faults and whether they are the ones that the script was to cause."""
+        narrow = self._console.width < WIDE
         table = Table(title=_("faults of this run"), title_justify="left")
-        for name in (_("level"), _("fault"), _("what"), _("state"), _("opened"), _("restored"), _("closed"), _("affected")):
-            table.add_column(name)
+        for name in (_("level"), _("fault"), _("what"), _("state")):
+            table.add_column(name, no_wrap=name != _("what"))
+        for name in () if narrow else (_("opened"), _("restored"), _("closed"), _("affected")):
+            table.add_column(name, no_wrap=True)
         for fault in faults:
             times = (_clock_time(at) for at in (fault.opened_at, fault.restored_at, fault.closed_at))
             what = Text(fault.summary or f"{fault.device} {fault.problem}")
-            table.add_row(self.badge(fault), fault.id, what, _(fault.state), *times, str(len(fault.affected)))
+            more = () if narrow else (*times, str(len(fault.affected)))
+            table.add_row(self.badge(fault), fault.id, what, _(fault.state), *more)
         self._console.print(table)
         for name in missing:
             self.say(_("expected and not seen: {name}").format(name=name), "bold red")

@@ -13,6 +13,7 @@ import rules
 from collector import judging, upkeep
 from collector.access import Access, operator_token
 from collector.api import make_app
+from collector.engine_settings import EngineSettings
 from collector.fault import FaultView
 from collector.faults import FaultEngine
 from collector.ingest import VERDICT_METRICS, IngestRefused, Receipt, apply, prepare
@@ -63,6 +64,7 @@ class Collector:
         rule_paths: Sequence[Path] | None = None,
         contract: Contract | None = None,
         limits: Limits | None = None,
+        waits: EngineSettings | None = None,
         listen: bool = True,
         timers: bool = True,
         reserve_bytes: int = RESERVE_BYTES,
@@ -76,6 +78,7 @@ class Collector:
             rule_paths: rule files instead of the shipped ones and the site's.
             contract: instead of the one the site names.
             limits: bounds of what agents may send.
+            waits: how long the fault engine waits for what, instead of its own and the site's.
             listen: open the HTTP server.
             timers: run the periodic jobs; without, their owner calls `judging.tick` and the rest himself.
             reserve_bytes: size of the file that keeps room on the disk.
@@ -89,7 +92,7 @@ class Collector:
         self.access: Access
         self.sound: bool | None = None
         self.port = 0
-        self._rule_paths, self._contract = rule_paths, contract
+        self._rule_paths, self._contract, self._waits = rule_paths, contract, waits
         self._listen, self._timers, self._reserve_bytes, self._hook = listen, timers, reserve_bytes, hook
         self._server: Server | None = None
         self._jobs: list[asyncio.Task[None]] = []
@@ -149,7 +152,7 @@ class Collector:
     def _makers(self, site: Site) -> tuple[Makers, Contract]:
         contract = self._contract or load_contract(site.contract)
         found: RuleSet = load_rules(self.rule_files(site))
-        return Makers(lambda series: RuleEngine(found, series), lambda: FaultEngine(site, contract)), contract
+        return Makers(lambda series: RuleEngine(found, series), lambda: FaultEngine(site, contract, self._waits)), contract
 
     def rule_files(self, site: Site) -> list[Path]:
         """Return the rule files in force: those given, or the shipped ones and the site's own."""
