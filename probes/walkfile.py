@@ -269,7 +269,7 @@ class WalkSnmp:
 
     async def exchange(
         self, address: Address, request: bytes, request_id: int, session: Session, read: Reader, timeout_s: float,
-        *, resends: int = 2, context: object = None, any_source: bool = False,
+        *, resends: int = 2, context: object = None,
     ) -> Exchange:  # fmt: skip
         """Answer from the recording, at once."""
         exchange = Exchange(address, request, request_id.to_bytes(4, "big"), session, read)

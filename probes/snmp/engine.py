@@ -95,14 +95,13 @@ class SnmpEngine:
         *,
         resends: int = 2,
         context: object = None,
-        any_source: bool = False,
     ) -> Exchange:
         """Send a request, again up to `resends` times at equal steps, and return when it is answered or `timeout_s` is over.
 
         Late answers to an earlier try are accepted: all tries share one id. Never raises for what the network does.
         """
         exchange = Exchange(address, request, request_id.to_bytes(4, "big"), session, read)
-        exchange.context, exchange.any_source = context, any_source
+        exchange.context = context
         now = exchange.began = self.loop.time()
         exchange.deadline, exchange.resend = now + timeout_s, timeout_s / (resends + 1)
         exchange.resends_left = resends
@@ -206,7 +205,7 @@ class SnmpEngine:
             found = self._pending.get(message_id)
             if found is None or found.reason is not None:
                 return self._drop("late", exchange)  # or of nobody's: ids are not kept that long
-            if found.address != address and not found.any_source:
+            if found.address != address:
                 return self._drop("wrong_source", found)
             exchange = found
             found.finish(Reason.OK, found.session.accept(found, data, at, stop))

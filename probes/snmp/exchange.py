@@ -39,7 +39,6 @@ class Exchange:
         *(
             "address",
             "answer",
-            "any_source",
             "began",
             "context",
             "deadline",
@@ -61,7 +60,6 @@ class Exchange:
         self.session = session
         self.read = read
         self.context: object = None  # whatever the session needs again when the answer comes
-        self.any_source = False
         self.answer: object = None
         self.reason: Reason | None = None
         self.detail = ""

@@ -8,6 +8,7 @@ is asked without, and both are remembered.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,10 +20,10 @@ from probes.outcome import Outcome, Question
 from probes.reason import Reason
 from probes.snmp import ber, message
 from probes.snmp.exchange import Exchange
-from probes.snmp.measure import Measure, ObjectOptions, alternatives, check_objects, read_options
+from probes.snmp.measure import Measure, ObjectOptions, StepOptions, alternatives, check_objects, read_options
 from probes.snmp.message import Pdu
-from probes.snmp.plan import GetPlan
-from probes.snmp.record import Raw, Reading, Recorder
+from probes.snmp.plan import GetPlan, shared_plan
+from probes.snmp.record import Objects, Raw, Reading, Recorder
 from probes.snmp.target import Target
 from probes.text import DETAIL, clean
 
@@ -48,10 +49,16 @@ def compile_get(site: Site, device: Device, step: Step) -> Question:
     Raises:
         OptionError: an option is wrong or the device has no SNMP credentials.
     """
-    options = read_options(step, GetOptions)
+    options, objects = _objects(StepOptions(step))
+    return GetQuestion(Target(device), Recorder(objects, base_labels(site, device)), optional=options.optional)
+
+
+@lru_cache(maxsize=512)
+def _objects(key: StepOptions) -> tuple[GetOptions, Objects]:
+    """Return what a step's options mean, made once for all devices that are asked it. Raises OptionError."""
+    options = read_options(key.step, GetOptions)
     check_objects(options.objects, "objects")
-    groups = [[Measure(item) for item in alternatives(top)] for top in options.objects]
-    return GetQuestion(Target(device), Recorder(groups, base_labels(site, device)), optional=options.optional)
+    return options, Objects([[Measure(item) for item in alternatives(top)] for top in options.objects])
 
 
 class GetQuestion:
@@ -61,7 +68,7 @@ class GetQuestion:
         self._target = target
         self._optional = optional
         self._recorder = recorder
-        self._names = [ber.encode_oid(oid) for oid in recorder.names]
+        self._names = recorder.objects.encoded
         self._had: set[int] = set()  # slots that were answered once: these are always asked for
         self._lacks: dict[int, float] = {}  # slots that never were -> when to ask again
         self._parts: list[GetPlan] = []
@@ -71,7 +78,7 @@ class GetQuestion:
         self._plan([tuple(range(len(self._names)))])
 
     def _plan(self, parts: Sequence[Sequence[int]]) -> None:
-        self._parts = [GetPlan(self._target.session, self._names, slots) for slots in parts if slots]
+        self._parts = [shared_plan(self._target.session, self._names, tuple(slots)) for slots in parts if slots]
 
     async def ask(self, net: Net, timeout_s: float) -> Outcome:
         """Ask, and return within `timeout_s` seconds in all."""
@@ -118,7 +125,6 @@ class _Conversation:
         self.lacking: dict[int, Reason] = dict.fromkeys(question._lacks, Reason.NO_SUCH_OBJECT)
         self.split = False
         self.rejected: Mapping[str, int] = {}
-        self.first_s = 0.0
 
     async def run(self) -> Exchange | str | None:
         """Ask every part; return None, or what ended it: a failed exchange or the name of an error status."""
@@ -163,7 +169,7 @@ class _Conversation:
         else:
             return None
         self.split = True
-        return [GetPlan(self._question._target.session, self._question._names, part) for part in reversed(parts) if part]
+        return [shared_plan(self._question._target.session, self._question._names, part) for part in reversed(parts) if part]
 
 
 def _verdict(reading: Reading, failure: Exchange | str | None, lacking: Mapping[int, Reason]) -> tuple[Reason, str]:

@@ -68,6 +68,21 @@ def read_options(step: Step, model: type[Model]) -> Model:
         raise OptionError(place.strip("`$."), text) from None
 
 
+class StepOptions:
+    """A step's options as a key of a cache: by identity, since all devices of a profile share them and they never change."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+    def __hash__(self) -> int:
+        return id(self.step.options)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StepOptions) and self.step.options is other.step.options
+
+
 def check_objects(objects: Sequence[ObjectOptions], key: str) -> None:
     """Refuse what types cannot: OIDs that are none, kinds that do not exist, objects without a use. Raises OptionError."""
     if not objects:

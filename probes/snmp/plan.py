@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from probes.reason import Reason
 from probes.snmp import ber, message
@@ -13,6 +14,12 @@ from probes.snmp.record import Raw
 from probes.snmp.target import Asker
 
 _NO_ERROR = b"\x02\x01\x00\x02\x01\x00"
+
+
+@lru_cache(maxsize=4096)
+def shared_plan(asker: Asker, names: tuple[bytes, ...], slots: tuple[int, ...]) -> GetPlan:
+    """Return the plan for some of these names; devices that share their credentials share it."""
+    return GetPlan(asker, names, slots)
 
 
 class GetPlan:

@@ -13,7 +13,7 @@ from probes.counters import Change, Uptime, UptimeTracker
 from probes.reason import Reason
 from probes.sample import series_key
 from probes.snmp import kind
-from probes.snmp.ber import EXCEPTIONS, NULL, WrongType
+from probes.snmp.ber import EXCEPTIONS, NULL, WrongType, encode_oid
 from probes.snmp.kind import Decoded
 from probes.snmp.measure import Measure
 from probes.text import SYS_DESCR, clean
@@ -43,50 +43,60 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """One measure, where its values stand among the answers, and its bit and keys in what came of it."""
+    """One measure, where its values stand among the answers, and its bit in what came of it."""
 
     measure: Measure
     place: int
     others: tuple[int, ...]
     bit: int
-    keys: tuple[bytes, ...]
 
 
-class Recorder:
-    """Turns the values of one device's objects into samples; `names` are the OIDs to ask for, each once.
+class Objects:
+    """The objects of one step, the same for every device that is asked it. `names` are the OIDs to ask for, each once.
 
     `groups` are measures with their alternatives: the first of a group that has a value is taken.
     """
 
-    def __init__(self, groups: Sequence[Sequence[Measure]], labels: Mapping[str, str]) -> None:
+    __slots__ = ("encoded", "follow_uptime", "names", "uptime_bit", "uses")
+
+    def __init__(self, groups: Sequence[Sequence[Measure]]) -> None:
         slots: dict[str, int] = {}
-        self._uses: list[list[_Use]] = []
+        self.uses: list[list[_Use]] = []
         bit = 1
         for group in groups:
-            self._uses.append([])
+            self.uses.append([])
             for measure in group:
                 place = slots.setdefault(measure.options.oid, len(slots))
                 others = tuple(slots.setdefault(oid, len(slots)) for oid in measure.extra)
-                keys = tuple(series_key(metric, own) for metric, own in measure.series(labels))
-                self._uses[-1].append(_Use(measure, place, others, bit, keys))
+                self.uses[-1].append(_Use(measure, place, others, bit))
                 bit <<= 1
         self.names = tuple(slots)
-        self._uptime_bit = bit
-        self._uptime_keys = (series_key("device_uptime_seconds", labels), series_key("device_reboots_total", labels))
+        self.encoded = tuple(map(encode_oid, slots))
+        self.uptime_bit = bit
+        self.follow_uptime = any(measure.options.uptime for group in groups for measure in group)
+
+
+class Recorder:
+    """Turns the values of one device's objects into samples."""
+
+    __slots__ = ("_blobs", "_labels", "objects", "tracker")
+
+    def __init__(self, objects: Objects, labels: Mapping[str, str]) -> None:
+        self.objects = objects
+        self.tracker = UptimeTracker() if objects.follow_uptime else None
+        self._labels = labels
         self._blobs: dict[int, bytes] = {}
-        measures = [measure for group in groups for measure in group]
-        self.tracker = UptimeTracker() if any(measure.options.uptime for measure in measures) else None
 
     def read(self, answered: Sequence[Raw | None], at_s: float) -> Reading:
-        """Return what the values (one for each of `names`, None where there is none) come to at monotonic `at_s`."""
+        """Return what the values (one for each of the objects' `names`, None for none) come to at monotonic `at_s`."""
         reading = Reading()
         mask = 0
-        for group in self._uses:
+        for group in self.objects.uses:
             mask |= self._first(group, answered, reading)
         if self.tracker is not None and reading.witnesses:
             reading.change = self.tracker.observe(Uptime(**reading.witnesses), at_s)
             reading.values += (self.tracker.uptime_s() or 0.0, float(self.tracker.reboots))
-            mask |= self._uptime_bit
+            mask |= self.objects.uptime_bit
         reading.keys = self._blobs.get(mask) or self._blob(mask)
         return reading
 
@@ -123,12 +133,14 @@ class Recorder:
         return use.bit
 
     def _blob(self, mask: int) -> bytes:
-        keys = [key for group in self._uses for use in group if mask & use.bit for key in use.keys]
-        if mask & self._uptime_bit:
-            keys.extend(self._uptime_keys)
+        series = [
+            one for group in self.objects.uses for use in group if mask & use.bit for one in use.measure.series(self._labels)
+        ]
+        if mask & self.objects.uptime_bit:
+            series += [("device_uptime_seconds", dict(self._labels)), ("device_reboots_total", dict(self._labels))]
         if len(self._blobs) >= MAX_BLOBS:
             self._blobs.clear()
-        return self._blobs.setdefault(mask, b"\n".join(keys))
+        return self._blobs.setdefault(mask, b"\n".join(series_key(metric, labels) for metric, labels in series))
 
 
 def _decode(measure: Measure, answer: Raw | None) -> Decoded:

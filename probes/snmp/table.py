@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,7 @@ from probes.outcome import Outcome, Question
 from probes.reason import Reason
 from probes.snmp import ber, rows
 from probes.snmp.learned import Learned
-from probes.snmp.measure import Measure, ObjectOptions, alternatives, check_objects, check_oids, read_options
+from probes.snmp.measure import Measure, ObjectOptions, StepOptions, alternatives, check_objects, check_oids, read_options
 from probes.snmp.rows import Filter, TableReading, TableRecorder
 from probes.snmp.talk import Step as TalkStep
 from probes.snmp.talk import TableTalk
@@ -63,15 +64,22 @@ def compile_table(site: Site, device: Device, step: Step) -> Question:
     Raises:
         OptionError: an option is wrong or the device has no SNMP credentials.
     """
-    options = read_options(step, TableOptions)
+    options, groups, rows_that_count = _meaning(StepOptions(step))
+    recorder = TableRecorder(groups, options.label, options.names, rows_that_count, base_labels(site, device))
+    return TableQuestion(Target(device), recorder, options)
+
+
+@lru_cache(maxsize=512)
+def _meaning(key: StepOptions) -> tuple[TableOptions, list[list[Measure]], Filter | None]:
+    """Return what a step's options mean, made once for all devices that are asked it. Raises OptionError."""
+    options = read_options(key.step, TableOptions)
     check_objects(options.columns, "columns")
     check_oids(options.names, "names")
     groups = [[Measure(item) for item in alternatives(top)] for top in options.columns]
     for place, group in enumerate(groups):
         if any(one.series({}) != group[0].series({}) for one in group):
             raise OptionError(f"columns[{place}].else", _("must have the metric and labels of what it stands for"))
-    recorder = TableRecorder(groups, options.label, options.names, _filter(options.rows), base_labels(site, device))
-    return TableQuestion(Target(device), recorder, options)
+    return options, groups, _filter(options.rows)
 
 
 def _filter(options: FilterOptions | None) -> Filter | None:

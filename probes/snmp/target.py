@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from config.language import _
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 class Asker(Protocol):
     """A session as questions see it: prepare a PDU once, ask it often."""
+
+    def __hash__(self) -> int: ...
 
     def prepare(self, pdu: Frame) -> Frame:
         """Return what can be encoded before asking."""
@@ -60,6 +63,7 @@ class Target:
         return numeric(found[0], self._port) if found else None
 
 
+@lru_cache(maxsize=1024)
 def numeric(host: str, port: int) -> Address | None:
     """Return the socket address of a numeric host, as recvfrom will show it; None for a name."""
     try:
@@ -68,5 +72,7 @@ def numeric(host: str, port: int) -> Address | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _session(credentials: SnmpCredentials) -> Asker:
+    """Return the session of these credentials; devices that share them share it."""
     return UserSession(credentials) if credentials.version == "3" else CommunitySession(credentials)

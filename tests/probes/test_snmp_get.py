@@ -204,6 +204,6 @@ def test_a_device_without_credentials_is_refused() -> None:
 async def test_many_at_once_lose_nothing(snmpd: Snmpd) -> None:
     user = Credentials("c", snmp=SnmpCredentials("2c", Secret("public", "file:/test"), port=snmpd.port))
     async with asking() as net:
-        questions = [compile_get(SITE, Device(f"d{n}", snmpd.address, "server", user), get_step()) for n in range(1500)]
+        questions = [compile_get(SITE, Device(f"d{n}", snmpd.address, "server", user), get_step()) for n in range(600)]
         outcomes = await asyncio.gather(*[question.ask(net, 5) for question in questions])
         assert {outcome.reason for outcome in outcomes} == {Reason.OK}

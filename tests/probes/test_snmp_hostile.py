@@ -14,7 +14,7 @@ from probes.snmp import ber, message
 from probes.snmp.get import compile_get
 
 NAME = ber.encode_oid(SYS_NAME)
-WAIT_S = 0.3
+WAIT_S = 0.2
 
 
 def _one(tag: int, raw: bytes) -> Any:

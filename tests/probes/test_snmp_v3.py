@@ -89,7 +89,7 @@ def agent() -> Iterator[V3Agent]:
     return V3Agent()
 
 
-async def _ask(agent: V3Agent, times: int = 1, wait_s: float = 0.4, user: SnmpCredentials | None = None) -> Any:
+async def _ask(agent: V3Agent, times: int = 1, wait_s: float = 0.3, user: SnmpCredentials | None = None) -> Any:
     """Ask some times in a row, one engine; return outcomes, packets and the engine."""
     async with asking() as net, hostile(agent) as end:
         question = compile_get(SITE, device(end.port, user or agent.user), STEP)
