@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class EngineSettings:
     """The bounds of every wait. None of them delays watching, only the opening of a record or its end."""
 
-    settle_s: float = 1.0  # a device behind others: for a message of its upstream that is on the way
+    settle_s: float = 0.5  # a device behind others: for a message of its upstream that is on the way
     upstream_s: float = 3.0  # its upstream is suspect or dark without a record: for the upstream's verdict
     child_s: float = 75.0  # its upstream is back: for the agent's own verdict, which comes within 60 s and ends the wait
     boot_s: float = 120.0  # its mains is back: for it to start

@@ -321,7 +321,7 @@ class FaultEngine:
         elif alarm.hold == "recovery":
             self._still_dark(alarm, when)
         elif alarm.condition is Condition.RAISED:
-            self._triage.decide(alarm, when, patient=False)
+            self._triage.decide(alarm, when, patient=alarm.hold == "settle")
 
     def _still_dark(self, alarm: Alarm, when: int) -> None:
         """The root is back and had its time: what is still wrong is a matter of its own."""

@@ -13,7 +13,7 @@ from collector.fault import Fault
 from collector.observation import Kind, kind_of
 from collector.outlook import Outlook
 from collector.topology import Topology
-from collector.verdict import Join, Judge, Open, Wait
+from collector.verdict import WAITING, Join, Judge, Open, Wait
 
 
 class Triage:
@@ -33,6 +33,8 @@ class Triage:
         verdict = self.judge.judge(alarm, patient)
         if isinstance(verdict, Wait):
             self._wait(alarm, verdict, at)
+        elif isinstance(verdict, Open) and patient and alarm.hold in WAITING and at < (alarm.due_at or 0):
+            return  # nothing explains it yet; it has some of its time left
         elif isinstance(verdict, Join):
             self._join(alarm, verdict, at)
         else:
@@ -120,7 +122,7 @@ class Triage:
         for child in self._below(device):
             for key in sorted(self.casebook.by_device.get(child, ())):
                 alarm = self.casebook.alarms[key]
-                if alarm.hold in ("settle", "upstream") and alarm.condition is Condition.RAISED:
+                if alarm.hold in WAITING and alarm.condition is Condition.RAISED:
                     self.decide(alarm, at, patient=True)
 
     def _contributing(self, device: str, fault_id: str) -> None:

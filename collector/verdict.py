@@ -46,6 +46,7 @@ class Open:
 
 
 Verdict = Join | Wait | Open
+WAITING = ("settle", "upstream")
 
 
 class Judge:
@@ -137,6 +138,8 @@ class Judge:
             return Join((recent.id,), Suppression.NONE, self._reach_reason(device), root=True)
         if patient and self.outlook.topology.upstream.get(device):
             doubtful = self.outlook.doubtful(device) or self._fed_by_battery(device)
+            if not doubtful and alarm.hold in WAITING:
+                return self._own(alarm)
             return Wait(self.settings.upstream_s, "upstream") if doubtful else Wait(self.settings.settle_s, "settle")
         return self._own(alarm)
 

@@ -121,12 +121,12 @@ def test_rise_takes_the_earlier_of_old_deadline_and_rise_plus_new_allowance() ->
     i.down(0, "acc")
     i.run(1)
     fault = i.only
-    assert (fault.level, fault.clocks["respond"].due_at, fault.clocks["arrive"].due_at) == ("C", i.at(1801), i.at(7201))
+    assert (fault.level, fault.clocks["respond"].due_at, fault.clocks["arrive"].due_at) == ("C", i.at(1800.5), i.at(7200.5))
     i.down(600, *(f"pj-{n}" for n in range(11)))
     clocks = i.only.clocks
     assert i.only.level == "B"
-    assert (clocks["respond"].due_at, clocks["respond"].first_due_at) == (i.at(1200), i.at(1801))
-    assert (clocks["arrive"].due_at, clocks["arrive"].first_due_at) == (i.at(4200), i.at(7201))
+    assert (clocks["respond"].due_at, clocks["respond"].first_due_at) == (i.at(1200), i.at(1800.5))
+    assert (clocks["arrive"].due_at, clocks["arrive"].first_due_at) == (i.at(4200), i.at(7200.5))
     assert (clocks["report"].state, clocks["report"].due_at) == (ClockState.RUNNING, i.at(600 + 86_400))
 
 
@@ -136,7 +136,7 @@ def test_rise_late_keeps_a_deadline_that_is_earlier() -> None:
     i.down(0, "acc")
     i.run(1700)
     i.down(1700, *(f"pj-{n}" for n in range(11)))
-    assert i.only.clocks["respond"].due_at == i.at(1801)
+    assert i.only.clocks["respond"].due_at == i.at(1800.5)
 
 
 def test_reopened_restore_has_a_new_deadline_beside_the_first() -> None:

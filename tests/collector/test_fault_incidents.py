@@ -85,7 +85,7 @@ def test_resolved_that_was_never_fired_tells_nobody() -> None:
 def test_gone_again_while_it_waited_opens_nothing() -> None:
     i = Incident(*tree())
     i.down(0, "acc-1")
-    i.up(0.5, "acc-1")
+    i.up(0.4, "acc-1")
     i.run(30)
     assert i.faults == []
 
@@ -564,3 +564,23 @@ def test_one_name_with_two_severities_is_one_alarm() -> None:
     assert i.only.state is FaultState.OPENED
     i.clear(20, "acc-1", "TemperatureHigh", "minor", sensor="1")
     assert (i.only.state, i.only.restored_at) == (FaultState.RESTORED, i.at(20))
+
+
+def test_flapping_device_behind_others_is_not_forgotten() -> None:
+    i = Incident(*tree())
+    for at in range(20):
+        (i.down if at % 2 == 0 else i.up)(0.1 * at, "acc-1")
+    assert i.faults == []
+    i.down(10, "acc-1")
+    i.run(15)
+    assert (i.only.device, i.only.flapping) == ("acc-1", True)
+
+
+def test_upstream_that_turns_dark_while_a_child_settles_prolongs_the_wait() -> None:
+    i = Incident(*tree())
+    i.down(0, "cam-1")
+    i.apply(0.3, (), [i.word(0.3, "acc-1", "suspect")])
+    i.run(2.9)
+    assert i.faults == []
+    i.run(3.0)
+    assert (i.only.device, i.only.opened_at) == ("cam-1", i.at(3.0))
