@@ -23,7 +23,7 @@ class Act:
 
 
 class Persona:
-    """A device's steps are for its first fault, in a row; each is due some seconds after the one before, if the state admits."""
+    """A device's steps are for its first fault, in a row; each is due some time after the one before, if the state admits."""
 
     def __init__(self, steps: Iterable[PersonaStep]) -> None:
         """Take the whole script."""
