@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -25,7 +26,9 @@ from rules.rule import ANY, AlertRule, Group, RecordRule, RuleSet, metrics_read
 from rules.source import LOOKBACK_MS, SeriesSource
 from rules.template_functions import Sample, TemplateError
 
+_log = logging.getLogger(__name__)
 GRACE_MS = LOOKBACK_MS  # how long after a restart an alert waits for its inputs to be seen again
+JITTER_MS = 5_000  # a clock that steps back less than this waits for itself
 _OUR_OWN = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 
 
@@ -134,7 +137,7 @@ class RuleEngine:
         return min(slots, default=now + 60_000)
 
     def _steps(self, now: int, metrics: Collection[str] | None) -> Iterator[list[AlertChange]]:
-        self._watch_clock(now)
+        now = self._watched(now)
         self._context.refresh()
         for running, at in self._chosen(now, metrics):
             running.at = at if running.at is None else max(at, running.at)
@@ -150,11 +153,17 @@ class RuleEngine:
                 chosen.append((running, now))
         return chosen
 
-    def _watch_clock(self, now: int) -> None:
-        """See a clock that was set back, or a long sleep: neither may age what is pending, nor stop evaluation."""
-        before, self._now = self._now, now
+    def _watched(self, now: int) -> int:
+        """See a clock that was set back, or a long sleep: neither may age what is pending, nor stop evaluation.
+
+        Returns the time to evaluate at: a step back of a moment counts as none.
+        """
+        before = self._now
+        if before is not None and before - JITTER_MS <= now < before:
+            return before
+        self._now = now
         if before is None:
-            return
+            return now
         gap = now - before
         longest = max((running.group.interval_ms for running in self._groups), default=0)
         if gap < 0:
@@ -166,6 +175,7 @@ class RuleEngine:
         if gap < 0 or gap > max(LOOKBACK_MS, 4 * longest):
             for machine in self._machines():
                 machine.skip(gap)
+        return now
 
     def evaluate_group(self, running: _Running, at: int) -> Iterator[list[AlertChange]]:
         """Evaluate the rules of a group in order; a rule sees what earlier ones wrote at the same time."""
@@ -180,8 +190,12 @@ class RuleEngine:
                 else:
                     self._record(rule, group, at)
                     yield []
-            except (EvaluationError, RuleFailure, RegexError) as error:
-                rule.health.error, rule.health.evaluated_at = str(error), at
+            except (RuleFailure, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
+                known = isinstance(error, EvaluationError | RuleFailure | RegexError)
+                if not known:
+                    _log.exception("rule %s of group %s could not be evaluated", rule.health.rule, group.name)
+                rule.health.error = str(error) if known else f"internal: {type(error).__name__}: {error}"
+                rule.health.evaluated_at = at
                 rule.health.failures += 1
                 rule.at = at
                 yield []

@@ -5,7 +5,8 @@ Matching works on packed label codes: about 0.1 us a series.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import numpy as np
@@ -134,15 +135,24 @@ def _partners(many: Keys, one: Keys, side: Vector, matching: Matching, texts: Te
     ranked = one[order]
     twice = np.flatnonzero(ranked[1:] == ranked[:-1])
     if len(twice):
-        where = "left" if matching.card == "one-to-many" else "right"
-        pair = label_sets(side.labels.take(order[twice[0] : twice[0] + 2]), texts.text)
-        raise EvaluationError(
-            f"found duplicate series for the match group on the {where} hand-side of the operation: "
-            f"{[dict(labels) for labels in pair]}; many-to-many matching not allowed: "
-            "matching labels must be unique on one side"
-        )
+        raise EvaluationError(_many_to_many(side, order[twice[0] : twice[0] + 2], matching, texts))
     place = np.minimum(np.searchsorted(ranked, many), len(ranked) - 1)
     return cast(Index, np.where(ranked[place] == many, order[place], -1))
+
+
+def _many_to_many(side: Vector, twice: Index, matching: Matching, texts: Texts) -> str:
+    first, second = label_sets(side.labels.take(twice), texts.text)
+    gone = {*matching.labels, NAME}
+    group = [pair for pair in second if (pair[0] in matching.labels if matching.on else pair[0] not in gone)]
+    where = "left" if matching.card == "one-to-many" else "right"
+    return (
+        f"found duplicate series for the match group {_shown(group)} on the {where} hand-side of the operation: "
+        f"[{_shown(second)}, {_shown(first)}];many-to-many matching not allowed: matching labels must be unique on one side"
+    )
+
+
+def _shown(labels: Iterable[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels) + "}"
 
 
 def _labels(arithmetic: bool, many: Vector, one: Vector, partner: Index, matching: Matching) -> Columns:

@@ -64,3 +64,9 @@ def test_a_file_that_is_no_script_is_an_error(tmp_path: Path, capsys: pytest.Cap
     script.write_text("eval sometimes at 3 up\n")
     assert main([str(script)]) == 2
     assert "line 1: not a command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("new_source", [SampleSource, ring_state], ids=["whole", "rings"])
+def test_our_own_scripts_pass(new_source: Callable[[], SeriesSource]) -> None:
+    tally = run_file(Path(__file__).with_name("promql") / "operators.test", new_source)
+    assert tally.failed == [] and tally.outside == [] and len(tally.passed) >= 40
