@@ -6,6 +6,7 @@ right and counted, samples that are no numbers and series beyond a cap are left 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
 from array import array
@@ -55,20 +56,29 @@ class Admitted:
     notes: Counter[str] = field(default_factory=Counter)
 
 
+_Passed = tuple[bytes, list[str], list[bool] | None]  # digest of the keys, metrics left out, what is kept (None: all)
+
+
 class Admission:
     """The gate of all agents of one site."""
 
-    def __init__(self, site: str, ownership: Ownership, limits: Limits) -> None:
-        """Admit what belongs to `site` and whom `ownership` allows."""
+    def __init__(self, site: str, ownership: Ownership, limits: Limits, exists: Callable[[bytes], bool]) -> None:
+        """Admit what belongs to `site` and whom `ownership` allows. `exists` says whether there is a series of a key."""
         self._site = site
         self._ownership = ownership
         self._limits = limits
-        self.quota = Quota(limits)
-        self._passed: dict[tuple[str, str], tuple[bytes, list[str], list[bool] | None]] = {}
+        self.quota = Quota(limits, exists)
+        self._passed: dict[tuple[str, str], _Passed] = {}
+        self._passing: dict[tuple[str, str], _Passed] = {}  # in the request at hand
 
-    def forget(self, exists: Callable[[bytes], bool]) -> None:
-        """Take series that exist no more out of the counts."""
-        self.quota.forget([key for key in self.quota if not exists(key)])
+    def settle(self) -> None:
+        """Remember what the request at hand brought: it is being applied."""
+        self.quota.settle()
+        self._passed |= self._passing
+        self._passing = {}
+
+    def forget(self) -> None:
+        """Look at every series anew: some were forgotten."""
         self._passed.clear()
 
     def open(self, agent: str, frames: bytes) -> list[tuple[Batch, bytes]]:
@@ -77,6 +87,8 @@ class Admission:
         Raises:
             IngestRefused: not frames, too many, too large, or not this agent's.
         """
+        self.quota.begin()
+        self._passing = {}
         found: list[tuple[Batch, bytes]] = []
         inflated = records = 0
         try:
@@ -154,16 +166,17 @@ class Admission:
         return self._numbers(self._series(agent, run, notes), notes)
 
     def _series(self, agent: str, run: Run, notes: Counter[str]) -> Run:
-        """Return the run with the series it may have. A poll like the last one costs one comparison."""
-        passed = self._passed.get((run.device, run.lane))
-        if passed is None or passed[0] != run.keys:
+        """Return the run with the series it may have. A poll like the last one costs one digest."""
+        name, digest = (run.device, run.lane), hashlib.blake2b(run.keys, digest_size=16).digest()
+        passed = self._passing.get(name) or self._passed.get(name)
+        if passed is None or passed[0] != digest:
             try:
                 keys = check_keys(run.keys, run.device, self._site, self._limits)
             except KeyRefusedError as error:
                 raise IngestRefused(403 if error.foreign else 400, str(error)) from None
             kept = self.quota.take(agent, run.device, keys)
             metrics = [key.metric for key, keep in zip(keys, kept, strict=True) if not keep]
-            passed = self._passed[run.device, run.lane] = (run.keys, metrics, kept if metrics else None)
+            passed = self._passing[name] = (digest, metrics, kept if metrics else None)
         _, metrics, mask = passed
         if mask is None:
             return run

@@ -124,13 +124,16 @@ async def apply(turn: Turn, prepared: Prepared) -> Receipt:
     """Apply a request to the memory and note what is to be committed. Gives way every few milliseconds."""
     turn.touched = True
     memory = turn.memory
+    memory.admission.settle()
     accepted = 0
     for batch, taken, admitted, frame in prepared.batches:
         memory.ledger.record(batch, taken)
         extra = Extra([], [])
         await _apply_runs(turn, admitted.batch.runs, extra)
-        for change in admitted.batch.transitions:
+        for number, change in enumerate(admitted.batch.transitions):
             _apply_transition(turn, prepared.agent, change, extra)
+            if number % 100 == 99:
+                await asyncio.sleep(0)
         kept = wire.encode(admitted.batch) if admitted.altered else frame
         if batch.count:
             turn.raw.append(RawRow(prepared.agent, turn.now, kept, history.pack_extra(extra)))

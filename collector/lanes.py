@@ -17,6 +17,7 @@ from probes.sample import Labels, ReachState, Run, Transition, series_key
 from rules.source import LOOKBACK_MS
 
 PATIENCE = 2.5  # intervals of a lane after which its word is old
+_AT_ONCE = 1_000  # devices held in one step
 HOLD_LAG_MS = 1_000  # held samples lie this far back, so that a fresh one is newer
 
 _UP = {ReachState.UP: 1.0, ReachState.SUSPECT: 1.0, ReachState.DOWN: 0.0}
@@ -36,8 +37,7 @@ class _Open:
 
     at: int
     rows: Rows
-    values: Sequence[float]
-    good: bool
+    values: Sequence[float]  # of a good run of a slow lane, to be held
     held_at: int = 0
 
 
@@ -45,8 +45,10 @@ class _Open:
 class _Verdict:
     state: ReachState
     at: int
-    up: Rows
-    suspect: Rows
+    keys: list[bytes]  # of device_up and device_suspect
+
+    def values(self) -> tuple[float, float]:
+        return _UP.get(self.state, 0.0), float(self.state is ReachState.SUSPECT)
 
 
 class Lanes:
@@ -59,7 +61,7 @@ class Lanes:
         self._labels = dict(labels)
         self._open: dict[tuple[str, str], _Open] = {}
         self._verdicts: dict[str, _Verdict] = {}
-        self._info: dict[str, tuple[Rows, int]] = {}
+        self._info: dict[str, tuple[bytes, int]] = {}
         self._held_at = 0
 
     # what agents say
@@ -81,7 +83,7 @@ class Lanes:
         self._series.append(rows, run.values, at)
         good = run.reason is Reason.OK
         kept, gone = self._compare(before, rows, good)
-        self._open[run.device, run.lane] = _Open(run.at, kept, run.values if kept is rows else (), good, at)
+        self._open[run.device, run.lane] = _Open(run.at, kept, run.values if good and self.slow(run.lane) else (), at)
         if not gone:
             return None
         self._series.mark_stale(Rows(gone), at)
@@ -107,28 +109,18 @@ class Lanes:
             return None
         known.state, known.at = change.state, change.at
         at = max(min(change.at, now), self._held_at + 1)
-        self._write_verdict(known, at)
-        up = _UP.get(change.state)
-        if up is None:
+        if change.state not in _UP:
+            self._series.mark_stale(Rows(known.keys), at)
             return []
-        keys = b"\n".join((*known.up.keys, *known.suspect.keys))
-        return [Own(keys, at, (up, float(change.state is ReachState.SUSPECT)))]
+        self._series.append(Rows(known.keys), known.values(), at)
+        return [Own(b"\n".join(known.keys), at, known.values())]
 
     def _verdict(self, change: Transition) -> _Verdict | None:
         known, labels = self._verdicts.get(change.device), self._labels.get(change.device)
         if known is None and labels is not None:
-            up, suspect = (self._series.rows(series_key(metric, labels)) for metric in ("device_up", "device_suspect"))
-            known = self._verdicts[change.device] = _Verdict(change.state, change.at, up, suspect)
+            keys = [series_key(metric, labels) for metric in ("device_up", "device_suspect")]
+            known = self._verdicts[change.device] = _Verdict(change.state, change.at, keys)
         return known
-
-    def _write_verdict(self, verdict: _Verdict, at: int) -> None:
-        up = _UP.get(verdict.state)
-        if up is None:
-            self._series.mark_stale(verdict.up, at)
-            self._series.mark_stale(verdict.suspect, at)
-            return
-        self._series.append(verdict.up, (up,), at)
-        self._series.append(verdict.suspect, (float(verdict.state is ReachState.SUSPECT),), at)
 
     def facts(self, device: str, facts: Mapping[str, str], at: int) -> tuple[list[Own], list[Ended]]:
         """Write `device_info` from everything a device said of itself; a changed identity ends the old series.
@@ -139,15 +131,14 @@ class Lanes:
         if labels is None:
             return [], []
         known = self._info.get(device)
-        rows = self._series.rows(info_key(labels, facts))
-        at = max(at, self._held_at + 1)
-        self._series.append(rows, (1.0,), at)
-        self._info[device] = (rows, at)
-        own = [Own(rows.keys[0], at, (1.0,))]
-        if known is None or known[0].keys == rows.keys:
+        key, at = info_key(labels, facts), max(at, self._held_at + 1)
+        self._series.append(Rows([key]), (1.0,), at)
+        self._info[device] = (key, at)
+        own = [Own(key, at, (1.0,))]
+        if known is None or known[0] == key:
             return own, []
-        self._series.mark_stale(known[0], at)
-        return own, [Ended(at, b"\n".join(known[0].keys))]
+        self._series.mark_stale(Rows([known[0]]), at)
+        return own, [Ended(at, known[0])]
 
     def slow(self, lane: str) -> bool:
         """Say if a lane asks so rarely that its word is held."""
@@ -161,22 +152,26 @@ class Lanes:
         What is known of `silent` devices is not repeated: nobody has looked at them for long.
         """
         at = self._held_at = max(self._held_at, now - HOLD_LAG_MS)
-        for number, ((device, lane), run) in enumerate(list(self._open.items())):
-            limit = self._hold_ms.get(lane, 0)
-            if limit and run.good and run.at < at and now - run.at < limit and device not in silent:
+        yield from self._hold_runs(now, at, silent)
+        verdicts = [v for d, v in self._verdicts.items() if v.at < at and v.state in _UP and d not in silent]
+        for first in range(0, len(verdicts), _AT_ONCE):
+            part = verdicts[first : first + _AT_ONCE]
+            values = [value for verdict in part for value in verdict.values()]
+            self._series.append(Rows([key for verdict in part for key in verdict.keys]), values, at)
+            yield
+        info = [key for device, (key, since) in self._info.items() if since < at and device not in silent]
+        for first in range(0, len(info), _AT_ONCE):
+            part_of = info[first : first + _AT_ONCE]
+            self._series.append(Rows(part_of), [1.0] * len(part_of), at)
+            yield
+
+    def _hold_runs(self, now: int, at: int, silent: Collection[str]) -> Iterator[None]:
+        slow = [(name, run) for name, run in self._open.items() if run.values]
+        for number, ((device, lane), run) in enumerate(slow):
+            if run.at < at and now - run.at < self._hold_ms.get(lane, 0) and device not in silent:
                 self._series.append(run.rows, run.values, at)
                 run.held_at = at
-            if number % 200 == 199:
-                yield
-        for number, (device, verdict) in enumerate(list(self._verdicts.items())):
-            if verdict.at < at and verdict.state in _UP and device not in silent:
-                self._write_verdict(verdict, at)
-            if number % 200 == 199:
-                yield
-        for number, (device, (rows, since)) in enumerate(list(self._info.items())):
-            if since < at and device not in silent:
-                self._series.append(rows, (1.0,), at)
-            if number % 200 == 199:
+            if number % 100 == 99:
                 yield
 
     def restore(self, verdicts: Iterable[Transition]) -> None:

@@ -121,6 +121,10 @@ class Memory:
     pace: Pace = field(default_factory=Pace)
     agent_values: dict[tuple[str, str], float] = field(default_factory=dict)  # by agent and metric, as last written
 
+    def recount(self) -> None:
+        """Count the series of each device and agent anew."""
+        self.admission.quota.recount(self.series.tables(), self.series.strings, self.ownership.owner)
+
 
 @dataclass(frozen=True, slots=True)
 class Makers:
@@ -160,8 +164,10 @@ def load(store: Store, site: Site, makers: Makers, limits: Limits, now: int) -> 
     _drop_strangers(series, site)
     orphans = rules.restore(list(alerts.values()), now)
     engine.load(state)
-    admission = Admission(site.name, ownership, limits)
-    return Memory(site, ledger, ownership, admission, series, lanes, rules, engine, alerts, facts, orphans, now)
+    admission = Admission(site.name, ownership, limits, series.__contains__)
+    memory = Memory(site, ledger, ownership, admission, series, lanes, rules, engine, alerts, facts, orphans, now)
+    memory.recount()
+    return memory
 
 
 def _drop_strangers(series: SeriesState, site: Site) -> None:

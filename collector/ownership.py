@@ -36,6 +36,10 @@ class Ownership:
             return Standing.OWN
         return Standing.FORMER if (device, agent) in self._former else Standing.FOREIGN
 
+    def owner(self, device: str) -> str:
+        """Return the agent that watches a device, empty if there is no such device."""
+        return self._owner.get(device, "")
+
     def pairs(self) -> list[tuple[str, str]]:
         """Return (device, agent) of every device."""
         return sorted(self._owner.items())

@@ -1,65 +1,82 @@
 """Counts the series of each device, agent and metric, so that one device gone wild cannot fill the memory.
 
-A series beyond its cap is left out and counted, never refused: what else the agent has to say must go on.
+A series beyond its cap is left out and counted, never refused: what else the agent has to say must go on. What a request adds
+is pending until the request is applied.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from collector.keys import Key
 from collector.limits import Limits
+from collector.series_table import Table
+from rules.source import Strings
 
 NAMED_METRICS = 100  # metrics with a count of their own; what is beyond is counted as `other`
 
 
 class Quota:
-    """Knows which series exist, by device and metric. About 100 bytes a series."""
+    """How many series there are, by agent, device and metric. Which there are, the series state knows (`exists`)."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, exists: Callable[[bytes], bool]) -> None:
         """Start with no series."""
-        self._limits = limits
-        self._known: dict[bytes, tuple[str, str, str]] = {}  # key -> (agent, device, metric)
-        self._agents: Counter[str] = Counter()
-        self._devices: Counter[str] = Counter()
-        self._metrics: Counter[str] = Counter()
-        self._pairs: Counter[tuple[str, str]] = Counter()
+        self._limits, self._exists = limits, exists
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._pending: Counter[tuple[str, ...]] = Counter()
+        self._named: set[bytes] = set()  # new in this request
         self.over: Counter[str] = Counter()  # samples left out, by metric or `other`
 
+    def begin(self) -> None:
+        """Forget what a request that was not applied would have added."""
+        self._pending.clear()
+        self._named.clear()
+
+    def settle(self) -> None:
+        """Count what a request added: it is being applied."""
+        self._counts.update(self._pending)
+        self.begin()
+
     def take(self, agent: str, device: str, keys: Iterable[Key]) -> list[bool]:
-        """Return for each key whether it may be kept; a new one that may is counted from now on."""
-        return [key.key in self._known or self._add(agent, device, key) for key in keys]
+        """Return for each key whether it may be kept; a new one that may is counted."""
+        return [self._exists(key.key) or key.key in self._named or self._add(agent, device, key) for key in keys]
 
     def _add(self, agent: str, device: str, key: Key) -> bool:
         limits, metric = self._limits, key.metric
-        if (
-            self._pairs[device, metric] >= limits.series_per_device_metric
-            or self._devices[device] >= limits.series_per_device
-            or self._agents[agent] >= limits.series_per_agent
-            or self._metrics[metric] >= limits.series_per_metric
-        ):
+        places = (
+            (("pair", device, metric), limits.series_per_device_metric),
+            (("device", device), limits.series_per_device),
+            (("agent", agent), limits.series_per_agent),
+            (("metric", metric), limits.series_per_metric),
+        )
+        if any(self._counts[name] + self._pending[name] >= most for name, most in places):
             return False
-        self._known[key.key] = (agent, device, metric)
-        self._count(agent, device, metric, 1)
+        self._pending.update(name for name, _ in places)
+        self._named.add(key.key)
         return True
-
-    def _count(self, agent: str, device: str, metric: str, by: int) -> None:
-        self._agents[agent] += by
-        self._devices[device] += by
-        self._metrics[metric] += by
-        self._pairs[device, metric] += by
 
     def left_out(self, metric: str, count: int) -> None:
         """Count samples that were left out."""
         self.over[metric if metric in self.over or len(self.over) < NAMED_METRICS else "other"] += count
 
-    def forget(self, keys: Iterable[bytes]) -> None:
-        """Take series that exist no more out of the counts."""
-        for key in keys:
-            found = self._known.pop(key, None)
-            if found is not None:
-                self._count(*found, -1)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._known)
+    def recount(self, tables: Iterable[Table], strings: Strings, owner: Callable[[str], str]) -> None:
+        """Count anew the series there are; `owner` names a device's agent. About 0.1 us a series."""
+        self.begin()
+        self._counts.clear()
+        for table in tables:
+            column = table.columns.get("device")
+            if column is None:
+                continue
+            for code, count in zip(*(part.tolist() for part in np.unique(column, return_counts=True)), strict=True):
+                device = strings.text(code)
+                if code:
+                    for name in (
+                        ("pair", device, table.metric),
+                        ("device", device),
+                        ("agent", owner(device)),
+                        ("metric", table.metric),
+                    ):
+                        self._counts[name] += count

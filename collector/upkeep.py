@@ -105,7 +105,8 @@ async def sweep(collector: Collector) -> None:
         memory = turn.memory
         turn.touched = True
         memory.series.sweep(turn.now - FORGET_MS)
-        memory.admission.forget(memory.series.__contains__)
+        memory.admission.forget()
+        memory.recount()
 
 
 async def watch_loop(collector: Collector) -> None:
