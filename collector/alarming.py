@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from collector import flap
-from collector.alarm import Alarm, Condition, Severity, Suppression
+from collector.alarm import Alarm, Condition, Operator, Severity, Suppression
 from collector.observation import Observation
 
 
@@ -39,6 +39,7 @@ def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: 
         replace(
             struck,
             condition=Condition.RAISED,
+            operator=Operator.NONE,
             suppression=suppression,
             began_at=began_at,
             raised_at=at,

@@ -165,7 +165,8 @@ class Dossier:
 
     def _recovery(self, fault: Fault, raised: Iterable[Alarm], at: int, alive: bool) -> None:
         """When the root is back, give what was behind it a bounded time for an answer of its own; take it back if not."""
-        wait_s = self.settings.boot_s if kind_of(fault.problem) is Kind.MAINS else self.settings.child_s
+        waits = {Kind.MAINS: self.settings.boot_s, Kind.AGENT: self.settings.agent_s}
+        wait_s = waits.get(kind_of(fault.problem), self.settings.child_s)
         for alarm in raised:
             if alarm.fault != fault.id:
                 continue  # the first fault that it belongs to keeps its time

@@ -13,6 +13,7 @@ class EngineSettings:
     upstream_s: float = 3.0  # its upstream is suspect or dark without a record: for the upstream's verdict
     child_s: float = 75.0  # its upstream is back: for the agent's own verdict, which comes within 60 s and ends the wait
     boot_s: float = 120.0  # its mains is back: for it to start
+    agent_s: float = 10.0  # its agent sees again: for what the agent says then
     unheard_s: float = 60.0  # it answers again: for an alarm that ended unheard to be raised again
     together_s: float = 30.0  # a record younger than its upstream's failure by no more than this is part of it
     ring_s: float = 10.0  # the ends of a ring segment go dark within this

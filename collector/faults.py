@@ -270,7 +270,7 @@ class FaultEngine:
         """Return whether an alarm's end says nothing, because nothing is heard of its device."""
         device = alarm.key.device
         if kind_of(alarm.problem) is Kind.REACH and device not in self._casebook.reach:
-            return bool(self._outlook.blind_agent(device))
+            return self._outlook.agent_of(device) in self._outlook.blind | self._outlook.mute
         return self._outlook.silent(device)
 
     def _ended(self, alarm: Alarm, event: int) -> int:

@@ -23,7 +23,8 @@ class Outlook:
         self.site, self.topology, self.casebook = site, topology, casebook
         self.dark: set[str] = set()
         self.cut: set[Edge] = set()
-        self.blind: set[str] = set()
+        self.blind: set[str] = set()  # agents that reach nothing: what they say is no verdict
+        self.mute: set[str] = set()  # agents not heard of: what they said before is no news, what they bring later is true
         self.watched: dict[str, list[str]] = defaultdict(list)
         for name, device in site.devices.items():
             self.watched[device.agent or site.agent.name].append(name)
@@ -66,7 +67,10 @@ class Outlook:
             self._paths = None
 
     def _look_at_agent(self, agent: str) -> None:
-        (self.blind.add if self._alarm(agent, Kind.AGENT) else self.blind.discard)(agent)
+        alarms = [self.casebook.alarms[key] for key in self.casebook.by_device.get(agent, ())]
+        problems = {alarm.problem for alarm in alarms if alarm.condition is Condition.RAISED}
+        (self.blind.add if "agent-blind" in problems else self.blind.discard)(agent)
+        (self.mute.add if "agent-silent" in problems else self.mute.discard)(agent)
 
     def _alarm(self, device: str, kind: Kind) -> Alarm | None:
         for key in self.casebook.by_device.get(device, ()):
@@ -115,7 +119,7 @@ class Outlook:
         """Return whether nothing is heard of a device, so that an alarm's end says nothing."""
         reach = self.casebook.reach.get(device)
         unknown = reach is not None and reach.state in (ReachState.DOWN, ReachState.UNKNOWN, ReachState.SUSPECT)
-        return device in self.dark or unknown or bool(self.blind_agent(device))
+        return device in self.dark or unknown or self.agent_of(device) in self.blind | self.mute
 
     def since(self, device: str, otherwise: int) -> int:
         """Return the event time of the last change of reachability, `otherwise` where none is known."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from collector import clocks as clocking
+from collector.alarm import Operator
 from collector.casebook import Casebook
 from collector.dossier import Dossier
 from collector.fault import ACTIVE_STATES, Fault, FaultState
@@ -86,6 +87,8 @@ class Steps:
                 now,
             )
             fault = replace(fault, clocks=clocks)
+        if step in ("ack", "assign", "arrive"):
+            self._mark(fault, Operator.ACKNOWLEDGED, now)
         if step in _STATE_AFTER and fault.state in ACTIVE_STATES:
             assignee = fields.get("to") or person or fault.person
             fault = replace(fault, state=_STATE_AFTER[step], person=assignee)
@@ -98,7 +101,16 @@ class Steps:
             window_ends = (fault.restored_at or now) + round(self.dossier.settings.reopen_s * 1000)
             due = window_ends if window_ends > now else None
             fault = replace(fault, state=FaultState.CLOSED, closed_at=now, due_at=due)
+            self._mark(fault, Operator.CLOSED, now)
         self._put(fault, _WORD[step], person, now, note, fields, deliver=True)
+
+    def _mark(self, fault: Fault, operator: Operator, now: int) -> None:
+        """Note on the fault's alarms what a person did about them."""
+        for key in sorted(self.casebook.members[fault.id]):
+            alarm = self.casebook.alarms[key]
+            if alarm.operator is not operator:
+                self.casebook.put_alarm(replace(alarm, operator=operator))
+                self.casebook.change(key, "operator", operator.value, now, now)
 
     def _level(self, fault: Fault, person: str, now: int, note: str, fields: Mapping[str, str]) -> None:
         """Change the level, up or down, as a person wants it: with a reason, which the note is."""

@@ -584,3 +584,31 @@ def test_upstream_that_turns_dark_while_a_child_settles_prolongs_the_wait() -> N
     assert i.faults == []
     i.run(3.0)
     assert (i.only.device, i.only.opened_at) == ("cam-1", i.at(3.0))
+
+
+def test_what_a_silent_agent_brings_later_is_true() -> None:
+    i = Incident(*tree())
+    i.apply(100, [i.alert(100, "", "AgentSilent", agent="agent-1")])
+    words = [i.word(200, "acc-1"), i.word(900, "acc-1", "up", "recovered"), i.word(3000, "cam-1")]
+    changes = [i.alert(200, "acc-1"), i.alert(900, "acc-1", kind="resolved"), i.alert(3000, "cam-1")]
+    i.apply(4000, changes, words)
+    i.apply(4001, [i.alert(4001, "", "AgentSilent", "resolved", agent="agent-1")])
+    i.run(4100)
+    assert [(f.device, f.state.value, f.began_at) for f in i.real] == [
+        ("agent-1", "restored", i.at(100)),
+        ("acc-1", "restored", i.at(198)),
+        ("cam-1", "opened", i.at(2998)),
+    ]
+
+
+def test_alarms_know_what_a_person_did() -> None:
+    i = Incident(*tree())
+    i.down(0, "core-1", "agg-1")
+    name = i.only.id
+    i.keep(i.engine.act(name, "ack", "wang", i.at(10)))
+    assert {alarm.operator.value for alarm in i.engine.view(name).alarms} == {"acknowledged"}
+    i.up(60, "core-1", "agg-1")
+    i.keep(i.engine.act(name, "close", "wang", i.at(100)))
+    assert {alarm.operator.value for alarm in i.engine.view(name).alarms} == {"closed"}
+    i.down(300, "core-1")
+    assert [a.operator.value for a in i.engine.view(name).alarms if a.key.device == "core-1"] == ["none"]
