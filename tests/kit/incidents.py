@@ -148,3 +148,35 @@ class Incident:
 
     def told(self) -> list[tuple[str, str]]:
         return [(d.kind, d.fault) for decisions in self.decisions for d in decisions.deliveries]
+
+
+def tree() -> list[Device]:
+    return [
+        device("core-1", role="core"),
+        device("agg-1", up="core-1", role="aggregation"),
+        device("acc-1", up=[("agg-1", "Gi1/0/1")]),
+        device("cam-1", "camera", [("acc-1", "Gi1/0/7")], place="hall"),
+        device("cam-2", "camera", [("acc-1", "Gi1/0/8")], place="hall"),
+    ]
+
+
+def ring() -> list[Device]:
+    """Two cores, and four counties between them."""
+    ends = [device("core-a", role="core", place="city-a"), device("core-b", role="core", place="city-b", up="core-a")]
+    nodes = ["core-a", "n1", "n2", "n3", "n4", "core-b"]
+    inner = []
+    for at in range(1, 5):
+        left, right = nodes[at - 1], nodes[at + 1]
+        ups = [(left, f"to-{nodes[at]}"), (right, f"to-{nodes[at]}")]
+        inner.append(device(nodes[at], up=ups, place=f"county-{at}", region="county"))
+    return ends + inner
+
+
+def power() -> list[Device]:
+    return [
+        device("core-1", role="core"),
+        device("acc-3", up="core-1"),
+        device("ups-3", "ups", "acc-3", powers=["acc-3"]),
+        device("cam-1", "camera", "acc-3"),
+        device("cam-2", "camera", "acc-3"),
+    ]
