@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import json
 import logging
 import signal
@@ -240,7 +241,7 @@ class _Demo:
             "missing": missing,
             "false_alarms": false_alarms,
         }
-        print(json.dumps(summary, ensure_ascii=False), flush=True)
+        print(json.dumps(summary), flush=True)
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
         """Return what the work returns, or None as soon as the demo is to end."""
@@ -269,6 +270,8 @@ async def _first(ready: Awaitable[bool], halves: asyncio.Task[None]) -> bool:
 
 
 def _console(args: argparse.Namespace) -> Console:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without these signs still gets the story
     console = Console(quiet=args.json, highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, WIDE)
