@@ -135,22 +135,29 @@ class Table:
 
     def window(self, after_ms: int, until_ms: int, rows: Index | None) -> tuple[Index, Window]:
         """See `rules.source.SeriesTable.window`. About 10 ns for each sample in the rings and 10 for each one found."""
-        ring_t, ring_v = self._arena.ring(self._slab)
+        slab = self._slab
+        ring_t, ring_v = self._arena.ring(slab)
         local = np.arange(len(self.keys)) if rows is None else rows
         sub_t = ring_t[:, : len(local)] if rows is None else ring_t[:, local]
-        sub_v = ring_v[:, : len(local)] if rows is None else ring_v[:, local]
-        inside = (sub_t > after_ms) & (sub_t <= until_ms)
-        counts = inside.sum(0)
+        skip, upto = _count(sub_t <= after_ms), _count(sub_t <= until_ms)
+        counts = upto - skip
         some = np.flatnonzero(counts)
         if len(some) < len(local):
-            local, sub_t, inside, counts = local[some], sub_t[:, some], inside[:, some], counts[some]
-            sub_v = sub_v[:, some]
-        skip = (sub_t <= after_ms).sum(0)
-        depth = int(counts.max(initial=0))
-        first = self._arena.head[self._slab.start + local] + skip
-        order = (first[None, :] + np.arange(depth)[:, None]) % self._slab.ring
-        times, values = np.take_along_axis(sub_t, order, 0), np.take_along_axis(sub_v, order, 0)
+            local, counts, skip = local[some], counts[some], skip[some]
+        first = self._arena.head[slab.start + local] + skip  # oldest cells, then those too old, then those wanted
+        cell = first + np.arange(int(counts.max(initial=0)))[:, None]
+        np.subtract(cell, slab.ring, out=cell, where=cell >= slab.ring)
+        np.subtract(cell, slab.ring, out=cell, where=cell >= slab.ring)  # beyond a row's count, still within the slab
+        cell *= slab.cap
+        cell += local
+        times, values = ring_t.reshape(-1).take(cell), ring_v.reshape(-1).take(cell)
         return _without_stale(local, times, values, counts)
+
+
+def _count(mask: Mask) -> Index:
+    """Return how many are true in each column."""
+    found: Index = mask.view(np.int8).sum(0, dtype=np.int32).astype(np.intp)
+    return found
 
 
 def _without_stale(local: Index, times: Times, values: Values, counts: Index) -> tuple[Index, Window]:

@@ -50,7 +50,15 @@ def _groups(labels: Columns) -> tuple[Index, Index]:
     if not names:
         return np.zeros(labels.size, np.intp), np.zeros(1, np.intp)
     keys = pack([labels.column(name) for name in names], labels.size)
-    _, firsts, groups = np.unique(keys, return_index=True, return_inverse=True)
+    if len(keys) and int(keys.max()) < 4 * len(keys) + 1024:  # few enough to count instead of sorting
+        first_of = np.full(int(keys.max()) + 1, len(keys), np.intp)
+        first_of[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)
+        present = np.flatnonzero(first_of < len(keys))
+        place = np.empty(len(first_of), np.intp)
+        place[present] = np.arange(len(present))
+        firsts, groups = first_of[present], place[keys]
+    else:
+        _, firsts, groups = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(firsts)
     rank = np.empty(len(order), np.intp)
     rank[order] = np.arange(len(order))
