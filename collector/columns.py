@@ -125,12 +125,12 @@ def _unpack_part(part: _Part, lengths: Ints) -> Floats:
     rest = np.zeros(len(first), np.int64)
     rest[~first] = unpack_ints(part.rest)
     if part.order == 2:
-        rest = _cumulate(rest, starts, lengths)
-    whole = _cumulate(rest, starts, lengths) + np.repeat(np.cumsum(unpack_ints(part.firsts)), lengths)
+        rest = running(rest, starts, lengths)
+    whole = running(rest, starts, lengths) + np.repeat(np.cumsum(unpack_ints(part.firsts)), lengths)
     return np.asarray(whole / 10.0**part.scale)
 
 
-def _cumulate(values: Ints, starts: Ints, lengths: Ints) -> Ints:
+def running(values: Ints, starts: Ints, lengths: Ints) -> Ints:
     """Return running sums that begin anew at each series."""
     sums = np.cumsum(values)
     return np.asarray(sums - np.repeat(sums[starts] - values[starts], lengths))

@@ -1,4 +1,4 @@
-"""A few days of samples on disk, at three bytes each or less: raw batches first, packed into blocks every ten minutes.
+"""A few days of samples on disk, at three bytes each or less: raw batches first, packed into blocks every five minutes.
 
 A raw batch is exchanged for its block in one transaction, so nothing acknowledged is lost whenever the process dies. Owns how
 history is packed, read and thinned out; the SQL is `collector.store.samples`'s, the bytes `collector.blocks`'s.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from collector import blocks
 from collector.blocks import Gathered, metric_of
@@ -22,6 +23,7 @@ from collector.store.database import Store
 from collector.store.samples import RawRow
 from config.site import Retention
 from probes import wire
+from probes.sample import Run
 from rules.source import STALE, Times, Values
 
 BLOCK_SAMPLES = 4_000_000  # at most, in one block
@@ -72,16 +74,21 @@ def gather(rows: Iterable[RawRow], into: Gathered) -> int:
     """Add the samples of raw batches to what goes into a block; returns how many there were. About 20 us a run."""
     count = 0
     for row in rows:
-        for payload in wire.frames(row.frame):
-            for run in wire.decode(payload).runs:
-                into.add(run.keys, run.at, run.values)
-                count += len(run.values)
-        extra = unpack_extra(row.extra)
-        for own in extra.own:
-            into.add(own.keys, own.at, own.values)
-            count += len(own.values)
-        into.ended += extra.ended
+        for run in gather_row(row, into):
+            count += len(run.values)
     return count
+
+
+def gather_row(row: RawRow, into: Gathered) -> Iterator[Run]:
+    """Add the samples of one raw batch; yields its runs."""
+    for payload in wire.frames(row.frame):
+        for run in wire.decode(payload).runs:
+            into.add(run.keys, run.at, run.values)
+            yield run
+    extra = unpack_extra(row.extra)
+    for own in extra.own:
+        into.add(own.keys, own.at, own.values)
+    into.ended += extra.ended
 
 
 def compact(store: Store, step: Callable[[str], None] = lambda step: None) -> Compacted:
@@ -164,53 +171,96 @@ def read(
 
     A stale marker (`rules.source.STALE`) says that the series ended there. `wanted` chooses by key.
     """
-    parts = [*_of_blocks(connection, metric, first_at, last_at), *_of_raw(connection, metric)]
-    return _joined(((key, times, values) for key, times, values in parts if wanted(key)), first_at, last_at)
+    parts = _of_blocks(connection, (metric,), first_at, last_at).get(metric, [])
+    gathered = Gathered()
+    gather(samples.load_raw(connection), gathered)
+    keys: dict[int, bytes] = {number: key.encode() for number, key in samples.series_keys(connection, metric)}
+    raw_keys, raw = flat_of(gathered, lambda key: metric_of(key) == metric)
+    shift = max(keys, default=0) + 1  # numbers for what has none yet
+    numbers = {key: number for number, key in keys.items()}
+    known = np.array([numbers.get(key, shift + n) for n, key in enumerate(raw_keys)], np.int64)
+    keys |= {shift + n: key for n, key in enumerate(raw_keys) if key not in numbers}
+    if len(raw.ids):
+        parts.append(Flat(known[raw.ids], raw.times, raw.values))
+    return _by_key(sorted_flat(parts, first_at, last_at), {n: key for n, key in keys.items() if wanted(key)})
 
 
-def read_blocks(connection: sqlite3.Connection, metric: str, first_at: int, last_at: int) -> dict[bytes, tuple[Times, Values]]:
-    """Return what `read` returns, without what is not in a block yet."""
-    return _joined(_of_blocks(connection, metric, first_at, last_at), first_at, last_at)
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """Samples of many series: the number of its series, time (ms) and value of each."""
 
-
-def _joined(found: Iterable[tuple[bytes, Times, Values]], first_at: int, last_at: int) -> dict[bytes, tuple[Times, Values]]:
-    parts: dict[bytes, list[tuple[Times, Values]]] = defaultdict(list)
-    for key, times, values in found:
-        inside = (times >= first_at) & (times <= last_at)
-        if inside.any():
-            parts[key].append((times[inside], values[inside]))
-    return {key: _merged(part) for key, part in parts.items()}
+    ids: NDArray[np.int64]
+    times: Times
+    values: Values
 
 
 def _of_blocks(
-    connection: sqlite3.Connection, metric: str, first_at: int, last_at: int
-) -> Iterator[tuple[bytes, Times, Values]]:
-    keys: dict[int, bytes] = {}
-    for block in samples.load_blocks(connection, first_at, last_at, (metric,)):
-        if not keys:
-            keys = {number: key.encode() for number, key in samples.series_keys(connection, metric)}
-        for number, times, values in blocks.read(block, metric):
-            yield keys.get(number, b""), times, values
+    connection: sqlite3.Connection, names: Sequence[str] | None, first_at: int, last_at: int
+) -> dict[str, list[Flat]]:
+    """Return what the blocks that touch a span of time hold of some metrics (None: all)."""
+    found: dict[str, list[Flat]] = defaultdict(list)
+    for block in samples.load_blocks(connection, first_at, last_at, names):
+        timelines = blocks.timelines_of(block)
+        for metric in block.columns:
+            found[metric].append(Flat(*blocks.read(block, timelines, metric)))
+    return found
 
 
-def _of_raw(connection: sqlite3.Connection, metric: str) -> Iterator[tuple[bytes, Times, Values]]:
-    gathered = Gathered()
-    gather(samples.load_raw(connection), gathered)
+def flat_of(gathered: Gathered, wanted: Callable[[bytes], bool] = lambda key: True) -> tuple[list[bytes], Flat]:
+    """Return series keys, and the samples gathered of them; series are numbered by their place in the list."""
+    numbers: dict[bytes, int] = {}
+    parts: list[Flat] = []
     for joined, group in gathered.groups.items():
-        for row, key in enumerate(joined.split(b"\n")):
-            if metric_of(key) == metric:
-                yield key, np.array(group.times, np.int64), np.array([values[row] for values in group.values])
-    for joined, at in gathered.ended:
-        for key in joined.split(b"\n"):
-            if metric_of(key) == metric:
-                yield key, np.array([at], np.int64), np.array([STALE])
+        rows = [(row, key) for row, key in enumerate(joined.split(b"\n")) if wanted(key)]
+        if rows:
+            ids = np.array([numbers.setdefault(key, len(numbers)) for _, key in rows], np.int64)
+            times = np.array(group.times, np.int64)
+            values = np.array(group.values).reshape(len(times), -1)[:, [row for row, _ in rows]]
+            parts.append(Flat(np.tile(ids, len(times)), np.repeat(times, len(ids)), values.reshape(-1)))
+    ends = [
+        (numbers.setdefault(key, len(numbers)), at) for keys, at in gathered.ended for key in keys.split(b"\n") if wanted(key)
+    ]
+    if ends:
+        over = np.array(ends, np.int64)
+        parts.append(Flat(over[:, 0], over[:, 1], np.full(len(over), STALE)))
+    return list(numbers), _concatenated(parts)
 
 
-def _merged(found: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:
-    """Return all parts as one series; of samples with the same time the first part's is kept."""
-    times, values = np.concatenate([t for t, _ in found]), np.concatenate([v for _, v in found])
-    kept, where = np.unique(times, return_index=True)
-    return kept, values[where]
+def _concatenated(parts: Sequence[Flat]) -> Flat:
+    if not parts:
+        return Flat(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    return Flat(*(np.concatenate(each) for each in zip(*((p.ids, p.times, p.values) for p in parts), strict=True)))
+
+
+def sorted_flat(parts: Sequence[Flat], first_at: int, last_at: int) -> Flat:
+    """Return all samples in [first_at, last_at] by series and time; of two at the same time the first part's."""
+    every = _concatenated(parts)
+    inside = (every.times >= first_at) & (every.times <= last_at)
+    ids, times, values = every.ids[inside], every.times[inside], every.values[inside]
+    order = np.lexsort((times, ids))
+    ids, times, values = ids[order], times[order], values[order]
+    new = np.ones(len(ids), bool)
+    new[1:] = (ids[1:] != ids[:-1]) | (times[1:] != times[:-1])
+    return Flat(ids[new], times[new], values[new])
+
+
+def _by_key(every: Flat, keys: Mapping[int, bytes]) -> dict[bytes, tuple[Times, Values]]:
+    numbers, starts = np.unique(every.ids, return_index=True)
+    ends = [*starts[1:].tolist(), len(every.ids)]
+    return {
+        keys[number]: (every.times[start:end], every.values[start:end])
+        for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True)
+        if number in keys
+    }
+
+
+def recent(connection: sqlite3.Connection, first_at: int, last_at: int) -> Iterator[tuple[str, list[bytes], Flat]]:
+    """Yield (metric, keys, samples) of what the blocks hold since `first_at`: ids count the keys, samples are sorted."""
+    for metric, parts in _of_blocks(connection, None, first_at, last_at).items():
+        every = sorted_flat(parts, first_at, last_at)
+        names = {number: key.encode() for number, key in samples.series_keys(connection, metric)}
+        numbers, places = np.unique(every.ids, return_inverse=True)
+        yield metric, [names.get(number, b"") for number in numbers.tolist()], Flat(places, every.times, every.values)
 
 
 def metrics(connection: sqlite3.Connection) -> list[str]:

@@ -89,6 +89,17 @@ class Lanes:
         self._series.mark_stale(Rows(gone), at)
         return Ended(at, b"\n".join(gone))
 
+    def adopt(self, run: Run) -> None:
+        """Take back a run whose samples are there already: what follows is compared with it.
+
+        Raises:
+            SeriesKeyError, SeriesLimitError: as `SeriesState.rows`.
+        """
+        before = self._open.get((run.device, run.lane))
+        if before is None or before.at < run.at:
+            held = run.values if run.reason is Reason.OK and self.slow(run.lane) else ()
+            self._open[run.device, run.lane] = _Open(run.at, self._series.rows(run.keys), held, run.at)
+
     @staticmethod
     def _compare(before: _Open | None, rows: Rows, good: bool) -> tuple[Rows, list[bytes]]:
         """Return the series that have a value after this run, and those of the run before that have none any more."""

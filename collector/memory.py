@@ -6,6 +6,7 @@ There is one way to make it, `load`, at the start and after any failed commit al
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from collector import history
 from collector.admission import Admission
+from collector.blocks import Gathered
 from collector.decisions import Decisions, EngineState
 from collector.labels import labels_of
 from collector.lanes import Lanes
@@ -27,10 +29,10 @@ from collector.store import agents, faults, identity, rulestate, samples
 from collector.store.database import Store
 from config.site import Site
 from probes import wire
-from probes.sample import ReachState, Transition
+from probes.sample import ReachState, Run, Transition
 from rules.alert import AlertChange, AlertState
 from rules.engine import RuleHealth
-from rules.source import LOOKBACK_MS, Times, Values, stale_mask
+from rules.source import LOOKBACK_MS, stale_mask
 
 log = logging.getLogger(__name__)
 
@@ -201,46 +203,52 @@ def _restore_held(frames: Iterable[bytes], lanes: Lanes) -> None:
 
 
 def _restore_raw(rows: Iterable[samples.RawRow], series: SeriesState, lanes: Lanes) -> None:
-    """Apply raw batches once more, in the order they came. The verdicts in them are among the collector's own samples."""
+    """Take back what raw batches say: all samples in the order of their times, then the newest run of each lane as its state.
+
+    The verdicts in them are among the collector's own samples. About 12 us a run.
+    """
+    gathered = Gathered()
+    newest: dict[tuple[str, str], Run] = {}
     for row in rows:
+        for run in history.gather_row(row, gathered):
+            before = newest.get((run.device, run.lane))
+            if before is None or before.at < run.at:
+                newest[run.device, run.lane] = run
+    keys, every = history.flat_of(gathered)
+    _write_flat(series, keys, history.sorted_flat([every], 0, 1 << 62))
+    for run in newest.values():
         with contextlib.suppress(SeriesKeyError, SeriesLimitError):
-            for payload in wire.frames(row.frame):
-                for run in wire.decode(payload).runs:
-                    lanes.run(run, run.at)
-            extra = history.unpack_extra(row.extra)
-            for own in extra.own:
-                series.append(series.rows(own.keys), own.values, own.at)
-            for keys, at in extra.ended:
-                series.mark_stale(Rows(keys.split(b"\n")), at)
+            lanes.adopt(run)
 
 
 def _restore_blocks(connection: sqlite3.Connection, series: SeriesState, now: int) -> None:
-    """Take back from the blocks what rules may still read: of each series the samples after its last end."""
-    for metric in samples.column_metrics(connection):
+    """Take back from the blocks what rules may still read."""
+    widest = max([LOOKBACK_MS, *(series.keep_ms(metric) for metric in samples.column_metrics(connection))])
+    for metric, keys, every in history.recent(connection, now - widest, now):
         span = max(LOOKBACK_MS, series.keep_ms(metric))
-        found = {
-            key: part
-            for key, (times, values) in history.read_blocks(connection, metric, now - span, now).items()
-            if len((part := _open_part(times, values))[0])
-        }
-        if found:
-            _write_columns(series, list(found), list(found.values()))
+        inside = every.times >= now - span
+        _write_flat(series, keys, history.Flat(every.ids[inside], every.times[inside], every.values[inside]))
 
 
-def _open_part(times: Times, values: Values) -> tuple[Times, Values]:
-    ends = np.flatnonzero(stale_mask(values))
-    first = int(ends[-1]) + 1 if len(ends) else 0
-    return times[first:], values[first:]
-
-
-def _write_columns(series: SeriesState, keys: list[bytes], columns: list[tuple[Times, Values]]) -> None:
-    """Write the first sample of every series, then the second, and so on: one step for all series."""
-    for step in range(max(len(times) for times, _ in columns)):
-        some = [index for index, (times, _) in enumerate(columns) if step < len(times)]
-        rows = Rows([keys[index] for index in some])
+def _write_flat(series: SeriesState, keys: Sequence[bytes], every: history.Flat) -> None:
+    """Write sorted samples: of each series those after its last end, the first of every series, then the second, and so on."""
+    if not len(every.ids):
+        return
+    place = np.arange(len(every.ids))
+    last_end = np.full(len(keys), -1, np.int64)
+    ends = stale_mask(every.values)
+    np.maximum.at(last_end, every.ids[ends], place[ends])
+    kept = place > last_end[every.ids]
+    ids, times, values = every.ids[kept], every.times[kept], every.values[kept]
+    if not len(ids):
+        return
+    first = np.ones(len(ids), bool)
+    first[1:] = ids[1:] != ids[:-1]
+    starts = np.flatnonzero(first)
+    rank = np.arange(len(ids)) - np.repeat(starts, np.diff([*starts.tolist(), len(ids)]))
+    order = np.argsort(rank, kind="stable")
+    bounds = np.searchsorted(rank[order], np.arange(int(rank.max()) + 2))
+    for low, high in itertools.pairwise(bounds.tolist()):
+        step = order[low:high]
         with contextlib.suppress(SeriesKeyError, SeriesLimitError):
-            series.append_each(
-                rows,
-                np.array([columns[index][1][step] for index in some]),
-                np.array([columns[index][0][step] for index in some], np.int64),
-            )
+            series.append_each(Rows([keys[number] for number in ids[step].tolist()]), values[step], times[step])

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 ROOM_S = 5.0
 RETAIN_S = 60.0
 COMPACT_S = 30.0
-BLOCK_MS = 600_000  # raw batches wait until the oldest is this old, so that a block holds several samples of a series
+BLOCK_MS = 300_000  # raw batches wait until the oldest is this old, so that a block holds several samples of a series
 SWEEP_S = 3600.0
 FORGET_MS = 24 * 3_600_000  # a series without a sample for so long is forgotten
 _LOOP_S = 0.25
@@ -83,7 +83,7 @@ def _rescue(collector: Collector) -> None:
 
 
 async def compact(collector: Collector) -> None:
-    """Pack the raw batches into blocks once the oldest has waited for ten minutes."""
+    """Pack the raw batches into blocks once the oldest has waited for five minutes."""
     store, now = collector.store, collector.clock.now()
     if collector.writer.full or not await asyncio.to_thread(history.waiting, store, now - BLOCK_MS):
         return

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.blocks import Gathered, build, read
+from collector.blocks import Gathered, build, read, timelines_of
 from collector.columns import ColumnError, pack_floats, pack_ints, unpack_floats, unpack_ints
 from rules.source import stale_mask
 
@@ -60,11 +60,13 @@ def test_when_a_block_is_built_then_all_its_runs_come_back() -> None:
     block = build(gathered, lambda keys: [names.setdefault(key, 10 * len(names) + 3) for key in keys])
     assert block is not None
     assert (block.first_at, block.last_at, block.samples) == (500, 200_000, 9)
-    found = [(number, times.tolist(), values) for number, times, values in read(block, "a")]
-    assert [(number, times) for number, times, _ in found] == [(3, [1000, 61_003, 120_999]), (23, [500]), (3, [200_000])]
-    assert found[0][2].tolist() == [1.5, 2.5, 2.25]
-    assert stale_mask(found[2][2]).all()
-    assert [values.tolist() for _, _, values in read(block, "b")][0] == [7.0, 7.0, 7.0]
+    ids, times, values = read(block, timelines_of(block), "a")
+    assert list(zip(ids.tolist(), times.tolist(), strict=True)) == [
+        (3, 1000), (3, 61_003), (3, 120_999), (23, 500), (3, 200_000),
+    ]  # fmt: skip
+    assert values[:4].tolist() == [1.5, 2.5, 2.25, 3.0]
+    assert stale_mask(values).tolist() == [False] * 4 + [True]
+    assert read(block, timelines_of(block), "b")[2][:3].tolist() == [7.0, 7.0, 7.0]
 
 
 def test_when_runs_come_out_of_order_then_a_block_has_them_in_order() -> None:
@@ -73,7 +75,7 @@ def test_when_runs_come_out_of_order_then_a_block_has_them_in_order() -> None:
         gathered.add(b"a", at, (float(at),))
     block = build(gathered, lambda keys: range(len(keys)))
     assert block is not None
-    ((_, times, values),) = read(block, "a")
+    _, times, values = read(block, timelines_of(block), "a")
     assert times.tolist() == [1000, 2000, 3000] == values.tolist()
 
 
@@ -88,4 +90,4 @@ def test_when_a_block_is_damaged_then_reading_says_so() -> None:
     assert block is not None
     block.columns["a"] = block.columns["a"][:-3]
     with pytest.raises(ColumnError):
-        list(read(block, "a"))
+        read(block, timelines_of(block), "a")
