@@ -58,7 +58,8 @@ class Result:
         each = self.cpu_s / self.targets * 1e6
         ratio = f"  {each / (base.cpu_s / base.targets * 1e6):6.1f} x ours" if base else ""
         print(
-            f"  {self.name:28} {self.targets:6} targets {self.targets / self.seconds:9.0f}/s {each:10.1f} us CPU/target, {1e6 / each:6.0f}/s a core{ratio}"
+            f"  {self.name:28} {self.targets:6} targets {self.targets / self.seconds:9.0f}/s "
+            f"{each:10.1f} us CPU/target, {1e6 / each:6.0f}/s a core{ratio}"
         )
 
 
