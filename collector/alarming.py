@@ -33,14 +33,17 @@ def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: 
     )
     if base.condition is Condition.RAISED:
         return freed(base) if base.hold == "unheard" else base
-    struck = _struck(base, at)
-    suppression = Suppression.FLAPPING if struck.flapping else Suppression.NONE
+    exponent = flap.struck(base.flap_exponent, base.flap_at, at)
+    flapping = flap.flaps(exponent, base.flapping)
     return freed(
         replace(
-            struck,
+            base,
+            flap_exponent=exponent,
+            flap_at=at,
+            flapping=flapping,
             condition=Condition.RAISED,
             operator=Operator.NONE,
-            suppression=suppression,
+            suppression=Suppression.FLAPPING if flapping else Suppression.NONE,
             began_at=began_at,
             raised_at=at,
             cleared_at=None,
@@ -56,15 +59,25 @@ def resolved(old: Alarm, severity: Severity) -> Alarm:
 
 def cleared(old: Alarm, at: int) -> Alarm:
     """Return the alarm cleared at event time `at`; one that flaps is held until it has been calm."""
-    struck = _struck(old, at)
-    return freed(replace(struck, condition=Condition.CLEARED, cleared_at=at, firing=(), unheard_at=None))
+    exponent = flap.struck(old.flap_exponent, old.flap_at, at)
+    ended = replace(
+        old,
+        flap_exponent=exponent,
+        flap_at=at,
+        flapping=flap.flaps(exponent, old.flapping),
+        condition=Condition.CLEARED,
+        cleared_at=at,
+        firing=(),
+        unheard_at=None,
+    )
+    return freed(ended)
 
 
 def freed(alarm: Alarm) -> Alarm:
     """Return the alarm held back by nothing but, where it flaps, the wait for calm."""
     if alarm.flapping:
         return replace(alarm, due_at=flap.calm_at(alarm.flap_exponent, alarm.flap_at), hold="flapping")
-    return replace(alarm, due_at=None, hold="")
+    return replace(alarm, due_at=None, hold="") if alarm.hold or alarm.due_at is not None else alarm
 
 
 def calmed(old: Alarm, now: int) -> Alarm:
@@ -73,8 +86,3 @@ def calmed(old: Alarm, now: int) -> Alarm:
         return freed(old)
     suppression = Suppression.NONE if old.suppression is Suppression.FLAPPING else old.suppression
     return replace(old, flapping=False, suppression=suppression, due_at=None, hold="")
-
-
-def _struck(old: Alarm, at: int) -> Alarm:
-    exponent = flap.struck(old.flap_exponent, old.flap_at, at)
-    return replace(old, flap_exponent=exponent, flap_at=at, flapping=flap.flaps(exponent, old.flapping))

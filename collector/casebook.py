@@ -184,7 +184,7 @@ class Casebook:
         self._history.append(HistoryEntry(fault.id, number, at, now, step, person, note, dict(fields or {})))
         if deliver:
             payload = {"level": fault.level, "device": fault.device, "problem": fault.problem, "state": fault.state.value}
-            self._deliveries.append(Delivery(f"{fault.id}#{number}", fault.id, step, now, {**payload, **(fields or {})}))
+            self._deliveries.append(Delivery(f"{fault.id}#{number}", fault.id, step, now, {**(fields or {}), **payload}))
         return replace(fault, history_count=number)
 
     def silence(self, faults: Iterable[str]) -> None:
