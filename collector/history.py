@@ -246,7 +246,7 @@ def sorted_flat(parts: Sequence[Flat], first_at: int, last_at: int) -> Flat:
 
 def _by_key(every: Flat, keys: Mapping[int, bytes]) -> dict[bytes, tuple[Times, Values]]:
     numbers, starts = np.unique(every.ids, return_index=True)
-    ends = [*starts[1:].tolist(), len(every.ids)]
+    ends = [*starts.tolist(), len(every.ids)][1:]
     return {
         keys[number]: (every.times[start:end], every.values[start:end])
         for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True)

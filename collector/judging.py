@@ -95,8 +95,13 @@ def _ended(state: AlertState, now: int) -> AlertChange:
 
 
 def silent(memory: Memory, agent: str, now: int) -> bool:
-    """Say if an agent was not heard for longer than the site allows; the time before the collector's start does not count."""
+    """Say if an agent was not heard for longer than the site allows.
+
+    The time in which the collector did not run does not count, but one that was silent before stays so until it is heard.
+    """
     row = memory.ledger.agents.get(agent)
+    if row is not None and row.silent and row.seen_at < memory.started_at:
+        return True
     heard = max(memory.started_at, row.seen_at if row else 0)
     return now - heard > memory.site.collector.agent_silent_s * 1000
 
@@ -117,7 +122,10 @@ def _agents(turn: Turn, due: bool) -> set[str]:
     for agent in agents_of(memory.site):
         row = memory.ledger.agents.get(agent)
         conflict = row is not None and row.conflict_at is not None and turn.now - row.conflict_at < CONFLICT_MS
-        values = {"agent_up": float(not silent(memory, agent, turn.now)), "agent_epoch_conflict": float(conflict)}
+        quiet = silent(memory, agent, turn.now)
+        if row is not None and bool(row.silent) != quiet:
+            memory.ledger.seen(agent, 0, silent=int(quiet))
+        values = {"agent_up": float(not quiet), "agent_epoch_conflict": float(conflict)}
         for metric, value in values.items():
             before = memory.agent_values.get((agent, metric))
             if due or value != before:

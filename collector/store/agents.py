@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS agents (
     offset_ms INTEGER,
     conflict_at INTEGER,
     records INTEGER NOT NULL DEFAULT 0,
-    clamped INTEGER NOT NULL DEFAULT 0
+    clamped INTEGER NOT NULL DEFAULT 0,
+    silent INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epochs (
     agent TEXT NOT NULL,
@@ -57,6 +58,7 @@ class AgentRow:
     conflict_at: int | None = None
     records: int = 0
     clamped: int = 0  # records whose time lay in our future
+    silent: int = 0  # 1 once it was not heard for too long, until it is heard again
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class GapRow:
 
 def load_agents(connection: sqlite3.Connection) -> list[AgentRow]:
     """Return every agent ever heard of."""
-    sql = "SELECT agent, seen_at, epoch, offset_ms, conflict_at, records, clamped FROM agents ORDER BY agent"
+    sql = "SELECT agent, seen_at, epoch, offset_ms, conflict_at, records, clamped, silent FROM agents ORDER BY agent"
     return [AgentRow(*row) for row in connection.execute(sql)]
 
 
@@ -107,9 +109,9 @@ def load_gaps(connection: sqlite3.Connection, open_only: bool = False, limit: in
 def store_agents(connection: sqlite3.Connection, rows: Iterable[AgentRow]) -> None:
     """Write agents, replacing what was known."""
     connection.executemany(
-        "INSERT OR REPLACE INTO agents (agent, seen_at, epoch, offset_ms, conflict_at, records, clamped) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(r.agent, r.seen_at, r.epoch, r.offset_ms, r.conflict_at, r.records, r.clamped) for r in rows],
+        "INSERT OR REPLACE INTO agents (agent, seen_at, epoch, offset_ms, conflict_at, records, clamped, silent) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(r.agent, r.seen_at, r.epoch, r.offset_ms, r.conflict_at, r.records, r.clamped, r.silent) for r in rows],
     )
 
 
