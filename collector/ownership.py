@@ -31,7 +31,7 @@ class Ownership:
         """Return how an agent stands to a device."""
         owner = self._owner.get(device)
         if owner is None:
-            return Standing.UNKNOWN
+            return Standing.OWN if device == agent else Standing.UNKNOWN
         if owner == agent:
             return Standing.OWN
         return Standing.FORMER if (device, agent) in self._former else Standing.FOREIGN
