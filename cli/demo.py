@@ -226,16 +226,22 @@ class _Demo:
 
     def _summary(self) -> None:
         faults = list(self._faults.values())
-        self._screen.summary(faults, *judge(self._scenario.expect, faults))
+        self._screen.summary(faults, *self._judged(faults))
+
+    def _judged(self, faults: list[FaultRow]) -> tuple[list[str], list[str]]:
+        """Return what is missing, which nobody can say before the script is over, and what is too much."""
+        missing, false_alarms = judge(self._scenario.expect, faults)
+        return missing if self._script_over() else [], false_alarms
 
     def _end(self) -> None:
         if not self._args.json:
             self._summary()
             return
         faults = list(self._faults.values())
-        missing, false_alarms = judge(self._scenario.expect, faults)
+        missing, false_alarms = self._judged(faults)
         summary = {
             "seconds": round(self._at(), 1),
+            "script_over": self._script_over(),
             "devices": len(self._scenario.devices),
             "faults": msgspec.to_builtins(faults),
             "missing": missing,
