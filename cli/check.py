@@ -1,17 +1,23 @@
-"""`watchkeeper check`: every mistake in site files, with line and suggestion. Changes nothing and asks no device."""
+"""`watchkeeper check`: every mistake in site files and what they name, with line and suggestion. Asks no device."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from config.errors import ConfigErrors
+from config.errors import ConfigError, ConfigErrors
 from config.language import _
 from config.load import load_site
+from config.profile_load import find_profile
 from config.schema import schema_text
 from config.site import Site
+from probes.registry import compile_plan
+from probes.step import StepError
+from rules.load import RuleErrors, load_rules
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "check",
         help=_("every mistake in a site file, with line and suggestion"),
         description=_(
-            "Checks site files with all they include. Exit status 1 if one is wrong. Asks no device, changes nothing."
+            "Checks site files with all they include, their profiles and rule files. Exit status 1 if one is wrong. "
+            "Asks no device, changes nothing."
         ),
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=_("a site file"))
@@ -49,9 +56,40 @@ def run(args: argparse.Namespace) -> int:
 
 def _load(file: Path) -> Site | ConfigErrors:
     try:
-        return load_site(file)
+        site = load_site(file)
     except ConfigErrors as errors:
         return errors
+    found = [*_rule_errors(site), *_step_errors(site, file)]
+    return ConfigErrors(found) if found else site
+
+
+def _rule_errors(site: Site) -> Iterator[ConfigError]:
+    """Yield what is wrong with the site's own rule files."""
+    try:
+        load_rules(site.rules)
+    except RuleErrors as errors:
+        for error in errors.errors:
+            names = {"group": error.group, "rule": error.rule}
+            path = ", ".join(f"{kind} {name}" for kind, name in names.items() if name)
+            yield ConfigError(error.file, error.line, 0, path, error.text)
+
+
+def _step_errors(site: Site, file: Path) -> Iterator[ConfigError]:
+    """Yield what is wrong with the options of steps, each looked at with one device for each set of credentials."""
+    ones = {(device.device_class, device.profile, id(device.credentials)): device for device in site.devices.values()}
+    told: set[tuple[str, str]] = set()
+    for device in ones.values():
+        profile = find_profile(device, site.profiles)
+        for step in profile.steps:
+            try:
+                compile_plan(site, device, replace(profile, steps=(step,)))
+            except StepError as error:
+                if (error.profile, error.step) not in told:
+                    path = _("profile {profile}, step {step}").format(profile=error.profile, step=error.step)
+                    yield ConfigError(
+                        str(file), 0, 0, f"{path}, {error.key}" if error.key else path, error.text.removesuffix("?")
+                    )
+                told.add((error.profile, error.step))
 
 
 def _entry(file: Path, result: Site | ConfigErrors) -> dict[str, object]:

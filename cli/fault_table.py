@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.badge import SHAPES, STYLES
 from config.language import _
 
-_MARKS = (("▲", "bold red"), ("◆", "bold dark_orange"), ("●", "yellow"), ("○", "cyan"))
+_MARKS = tuple(zip(SHAPES, STYLES, strict=True))
 _RANKS = {"1": 0, "A": 0, "2": 1, "B": 1, "3": 2, "C": 2, "4": 3, "D": 3}
 _STATE_STYLE = {"opened": "bold red", "reopened": "bold red", "restored": "green", "observed": "green", "confirmed": "green"}
 _NAMED = 20

@@ -66,3 +66,20 @@ def test_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_file_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert check() == 2
     assert "name a site file" in capsys.readouterr().err
+
+
+def test_rule_files_and_profiles_that_the_site_names_are_checked_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = site_folder(tmp_path)
+    path, rules, profile = folder / "site.yaml", folder / "own.yml", folder / "profiles" / "thing.yaml"
+    path.write_text(HEAD + "devices:\n  - {name: a, address: a.example, class: thing}\nrules: [own.yml]\n")
+    rules.write_text("groups:\n  - name: mine\n    rules:\n      - {alert: Hot, expr: temperature_celsius >> 40}\n")
+    profile.parent.mkdir(exist_ok=True)
+    profile.write_text("profile: thing\nclass: thing\nsteps:\n  - {probe: tcp, lane: state, name: door, prot: 3}\n")
+    assert check(str(path)) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{rules}:4: group mine, rule Hot: expr: invalid promql query.",
+        f"{path}: profile thing, step door, prot: is not an option of this probe; did you mean port.",
+        f"{path}: 2 errors",
+    ]
