@@ -73,7 +73,7 @@ async def until_signal(site: Site, path: Path, serve: Serve) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
-    await serve(site, SystemClock(), stop=stop, reloader=Reloader(path))
+    await serve(site, SystemClock(), stop=stop, reloader=Reloader(path, site))
 
 
 @contextlib.asynccontextmanager
@@ -106,4 +106,6 @@ async def _reload_when(wanted: asyncio.Event, reloader: Reloader, halves: Sequen
             continue
         for half in halves:
             await half.reload(result.site)
-        log.info("site file read again: %s", result.summary)
+        changes = result.changes
+        counts = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+        log.info("site file read again", extra={**counts, "parts": ",".join(changes.parts)})

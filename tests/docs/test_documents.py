@@ -58,5 +58,5 @@ def test_site_files_load(document: Path, tmp_path: Path) -> None:
             block = block.replace(f"file:{reference}", f"file:{secret}")
         site = tmp_path / f"site-{number}.yaml"
         site.write_text(block)
-        environ = {name: "0123456789abcdef" for name in re.findall(r"env:(\w+)", block)}
+        environ = dict.fromkeys(re.findall(r"env:(\w+)", block), "0123456789abcdef")
         assert load_site(site, environ).devices

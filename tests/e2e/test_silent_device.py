@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from kit import snmpd
 from kit.firewall import firewall
 from kit.site import faults, free_tcp_port, running, site_file, until, watchkeeper
