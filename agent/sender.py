@@ -28,7 +28,7 @@ HEARTBEAT_S = 10.0
 IMPATIENCE_S = 1.0  # a new transition cuts a back-off short, this long after the last attempt
 
 _LOUD = {
-    UNAUTHORISED: "the collector refuses this agent's token; nothing is delivered until the token is right",
+    UNAUTHORISED: "nothing is delivered until this agent's token, name and devices are what the collector's site file says",
     CONFLICT: "the collector says that another agent uses this name, or that this spool was set back to an older state",
     "redirected": "the collector's address answers with a redirect; give the agent the final address",
 }
@@ -172,7 +172,7 @@ class Sender:
             return 0.0
         self._metrics.deliveries.labels(lane.name, failure.reason).inc()
         if failure.reason == REJECTED and len(claimed) == 1:
-            await self._refuse(lane, claimed[0])
+            await self._refuse(lane, claimed[0], failure)
             return 0.0
         self._put_back(lane, live, old)
         if failure.reason == REJECTED and claimed:
@@ -187,9 +187,9 @@ class Sender:
         self._backlog.extendleft(reversed(old))
         self._shorten(lane)
 
-    async def _refuse(self, lane: _Lane, entry: Entry) -> None:
+    async def _refuse(self, lane: _Lane, entry: Entry, failure: DeliveryError) -> None:
         """Set aside the one entry that the collector will never take, so that the others go on."""
-        log.error("the collector rejects one batch of %d records; it is put into quarantine", entry.count)
+        log.error("the collector rejects one batch of %d records (%s); it is put into quarantine", entry.count, failure)
         self._spool.shelf.release([entry])
         await self._disk.run(self._spool.shelf.refuse, entry)
         lane.most = REQUEST_BYTES

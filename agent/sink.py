@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Protocol
 import aiohttp
 
 from config.secret import Secret
+from probes.text import DETAIL, clean
 
 INGEST_PATH = "/api/v1/ingest"
 CONTENT_TYPE = "application/x-watchkeeper-frames"
@@ -85,15 +87,26 @@ class HttpSink:
             headers["Authorization"] = f"Bearer {self._token.reveal()}"
         tls = self._tls if self._tls is not None else True
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False, ssl=tls) as response:
-            await response.content.read(RESPONSE_BYTES)
-            _check(response.status, response.headers.get("Retry-After", ""))
+            answer = await response.content.read(RESPONSE_BYTES)
+            _check(response.status, response.headers.get("Retry-After", ""), answer)
 
 
-def _check(status: int, retry_after: str) -> None:
+def _said(answer: bytes) -> str:
+    """Return what the collector says about a refusal, empty if it says nothing sensible. The text is harmless to log."""
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        return ""
+    words = found.get("detail") if isinstance(found, dict) else None
+    return clean(words, DETAIL) if isinstance(words, str) else ""
+
+
+def _check(status: int, retry_after: str, answer: bytes = b"") -> None:
     """Raise the DeliveryError that a status means; nothing for 2xx."""
     if 200 <= status < 300:
         return
-    detail = f"HTTP {status}"
+    said = _said(answer)
+    detail = f"HTTP {status}, {said}" if said else f"HTTP {status}"
     if status in (401, 403):
         raise DeliveryError(UNAUTHORISED, UNAUTHORISED_RETRY_S, detail)
     if status == 409:

@@ -271,11 +271,12 @@ class Endpoint:
     def __init__(self) -> None:
         self.status = 200
         self.headers: dict[str, str] = {}
+        self.answer = b""
         self.seen: list[tuple[dict[str, str], bytes]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         self.seen.append((dict(request.headers), await request.read()))
-        return web.Response(status=self.status, headers=self.headers)
+        return web.Response(status=self.status, headers=self.headers, body=self.answer)
 
 
 @pytest.fixture
@@ -324,6 +325,28 @@ async def test_each_status_has_its_reason(endpoint: tuple[Endpoint, str], status
         await sink.deliver([b"x"])
     await sink.close()
     assert caught.value.reason == reason and caught.value.retry_after_s <= 300
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            b'{"error": "rejected", "detail": "no lane is called \\u001b[31mx"}',
+            "rejected: HTTP 400, no lane is called \\x1b[31mx",
+        ),
+        (b'{"detail": 7}', "rejected: HTTP 400"),
+        (b"<html>", "rejected: HTTP 400"),
+        (b"[" * 60_000, "rejected: HTTP 400"),
+    ],
+)
+async def test_a_refusal_says_what_the_collector_said(endpoint: tuple[Endpoint, str], answer: bytes, said: str) -> None:
+    there, url = endpoint
+    there.status, there.answer = 400, answer
+    sink = HttpSink(url, None)
+    with pytest.raises(DeliveryError) as caught:
+        await sink.deliver([b"x"])
+    await sink.close()
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("mode", ["hang", "trickle"])
