@@ -30,7 +30,7 @@ LARGEST = 1 << 53  # numbers and times beyond this are nonsense, and SQLite's en
 FRAME_PAYLOAD_BYTES = 20 << 20
 
 _REASONS = {400: "rejected", 413: "rejected", 401: "unauthorised", 403: "unauthorised", 409: "epoch-conflict"}
-OWN_LANE = "agent"  # an agent's word about itself
+OWN_LANE = "agent"  # an agent's word about itself, as a device of its own name
 
 
 class IngestRefused(Exception):

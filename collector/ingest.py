@@ -177,14 +177,25 @@ def _apply_facts(turn: Turn, run: Run, extra: Extra) -> None:
 def _apply_transition(turn: Turn, agent: str, change: Transition, extra: Extra) -> None:
     memory = turn.memory
     if change.device == agent and agent not in memory.site.devices:
-        key = series_key("agent_blind", {"agent": agent, "site": memory.site.name})
-        own: list[Own] | None = [Own(key, min(change.at, turn.now), (float(change.state is ReachState.UNKNOWN),))]
-        memory.series.append(memory.series.rows(key), (float(change.state is ReachState.UNKNOWN),), min(change.at, turn.now))
+        own = _apply_blindness(turn, agent, change)
     else:
         own = memory.lanes.transition(change, turn.now)
     if own is not None:
         extra.own.extend(own)
         turn.transitions.append(change)
+
+
+def _apply_blindness(turn: Turn, agent: str, change: Transition) -> list[Own] | None:
+    """Note an agent's word about itself and return its sample, or None if a newer one is known."""
+    memory, blind = turn.memory, int(change.state is ReachState.UNKNOWN)
+    known = memory.ledger.agents.get(agent)
+    if known is not None and change.at < known.blind_at:
+        return None
+    memory.ledger.seen(agent, turn.now, blind=blind, blind_at=change.at)
+    memory.agent_values[agent, "agent_blind"] = float(blind)
+    key = series_key("agent_blind", {"agent": agent, "site": memory.site.name})
+    memory.series.append(memory.series.rows(key), (float(blind),), turn.now)
+    return [Own(key, turn.now, (float(blind),))]
 
 
 def _see(turn: Turn, prepared: Prepared, accepted: int) -> None:

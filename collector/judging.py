@@ -117,7 +117,7 @@ def _silent_devices(memory: Memory, now: int) -> set[str]:
 
 
 def _agents(turn: Turn, due: bool) -> set[str]:
-    """Write `agent_up` and `agent_epoch_conflict` when they change or are due; returns the metrics that changed."""
+    """Write what is known of each agent when it changes or is due; returns the metrics that changed."""
     memory, changed = turn.memory, set()
     for agent in agents_of(memory.site):
         row = memory.ledger.agents.get(agent)
@@ -126,6 +126,8 @@ def _agents(turn: Turn, due: bool) -> set[str]:
         if row is not None and bool(row.silent) != quiet:
             memory.ledger.seen(agent, 0, silent=int(quiet))
         values = {"agent_up": float(not quiet), "agent_epoch_conflict": float(conflict)}
+        if row is not None and row.blind_at and not quiet:
+            values["agent_blind"] = float(row.blind)
         for metric, value in values.items():
             before = memory.agent_values.get((agent, metric))
             if due or value != before:

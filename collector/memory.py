@@ -23,7 +23,7 @@ from collector.labels import labels_of
 from collector.lanes import Lanes
 from collector.ledger import Ledger
 from collector.limits import Limits
-from collector.ownership import Ownership
+from collector.ownership import Ownership, agents_of
 from collector.series import Rows, SeriesKeyError, SeriesLimitError, SeriesState
 from collector.store import agents, faults, identity, rulestate, samples
 from collector.store.database import Store
@@ -173,12 +173,13 @@ def load(store: Store, site: Site, makers: Makers, limits: Limits, now: int) -> 
 
 
 def _drop_strangers(series: SeriesState, site: Site) -> None:
-    """Forget the series of devices that the site file does not name any more."""
+    """Forget the series of devices (and agents) that the site file does not name any more."""
+    known = site.devices.keys() | agents_of(site).keys()
     for table in list(series.tables()):
         column = table.columns.get("device")
         if column is None:
             continue
-        strange = [code for code in np.unique(column).tolist() if code and series.strings.text(code) not in site.devices]
+        strange = [code for code in np.unique(column).tolist() if code and series.strings.text(code) not in known]
         for row in np.flatnonzero(np.isin(column, strange)).tolist() if strange else ():
             series.drop(Rows([table.keys[row] or b""]))
 

@@ -28,7 +28,7 @@ class Ownership:
         self._former = frozenset(former)
 
     def standing(self, agent: str, device: str) -> Standing:
-        """Return how an agent stands to a device."""
+        """Return how an agent stands to a device; it may speak for itself under its own name."""
         owner = self._owner.get(device)
         if owner is None:
             return Standing.OWN if device == agent else Standing.UNKNOWN

@@ -18,7 +18,9 @@ CREATE TABLE IF NOT EXISTS agents (
     conflict_at INTEGER,
     records INTEGER NOT NULL DEFAULT 0,
     clamped INTEGER NOT NULL DEFAULT 0,
-    silent INTEGER NOT NULL DEFAULT 0
+    silent INTEGER NOT NULL DEFAULT 0,
+    blind INTEGER NOT NULL DEFAULT 0,
+    blind_at INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epochs (
     agent TEXT NOT NULL,
@@ -59,6 +61,8 @@ class AgentRow:
     records: int = 0
     clamped: int = 0  # records whose time lay in our future
     silent: int = 0  # 1 once it was not heard for too long, until it is heard again
+    blind: int = 0  # 1 while it says that it reaches nothing itself
+    blind_at: int = 0  # event time of its newest word about that
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,11 @@ class GapRow:
 
 def load_agents(connection: sqlite3.Connection) -> list[AgentRow]:
     """Return every agent ever heard of."""
-    sql = "SELECT agent, seen_at, epoch, offset_ms, conflict_at, records, clamped, silent FROM agents ORDER BY agent"
-    return [AgentRow(*row) for row in connection.execute(sql)]
+    rows = connection.execute(
+        "SELECT agent, seen_at, epoch, offset_ms, conflict_at, records, clamped, silent, blind, blind_at "
+        "FROM agents ORDER BY agent"
+    )
+    return [AgentRow(*row) for row in rows]
 
 
 def load_epochs(connection: sqlite3.Connection) -> list[EpochRow]:
@@ -109,9 +116,13 @@ def load_gaps(connection: sqlite3.Connection, open_only: bool = False, limit: in
 def store_agents(connection: sqlite3.Connection, rows: Iterable[AgentRow]) -> None:
     """Write agents, replacing what was known."""
     connection.executemany(
-        "INSERT OR REPLACE INTO agents (agent, seen_at, epoch, offset_ms, conflict_at, records, clamped, silent) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(r.agent, r.seen_at, r.epoch, r.offset_ms, r.conflict_at, r.records, r.clamped, r.silent) for r in rows],
+        "INSERT OR REPLACE INTO agents (agent, seen_at, epoch, offset_ms, conflict_at, records, clamped, silent, "
+        "blind, blind_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (r.agent, r.seen_at, r.epoch, r.offset_ms, r.conflict_at, r.records, r.clamped, r.silent, r.blind, r.blind_at)
+            for r in rows
+        ],
     )
 
 

@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 FILE = "watchkeeper.db"
 RESERVE_BYTES = 8 << 20
-BUSY_MS = 10_000
-_CHECKPOINT_PAGES = 500  # 2 MB: the write-ahead log stays well below the reserve
-_WAL_BYTES = 4 << 20  # what the write-ahead log is cut back to after a checkpoint
 _FULL = (sqlite3.SQLITE_FULL,)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -113,7 +110,7 @@ class Store:
             connection = sqlite3.connect(
                 f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
             )
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute("PRAGMA busy_timeout = 10000")
             connection.execute("SELECT count(*) FROM sqlite_master")
         except sqlite3.Error as error:
             text = _("No database can be read at {path}: {error}. Has the collector been started with this data folder?")
@@ -206,8 +203,8 @@ class Store:
         """Return the bytes of the database that hold something (free pages left out)."""
         with self._mutex:
             pages, free, size = (
-                int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
-                for name in ("page_count", "freelist_count", "page_size")
+                int(self.connection.execute(pragma).fetchone()[0])
+                for pragma in ("PRAGMA page_count", "PRAGMA freelist_count", "PRAGMA page_size")
             )
         return (pages - free) * size
 
@@ -282,12 +279,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         try:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute("PRAGMA busy_timeout = 10000")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            connection.execute("PRAGMA wal_autocheckpoint = 500")  # pages, 2 MB: the log stays well below the reserve
+            connection.execute("PRAGMA journal_size_limit = 4194304")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = OFF")  # a delete must not have to write what it deletes
         except BaseException:
@@ -308,7 +305,6 @@ def _migrate(store: Store) -> None:
         with store.transaction() as connection:
             for statement in statements(MIGRATIONS[number]):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
 
 
 def statements(script: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ from kit.collecting import AGENT, START, AgentSide, client, collecting, key, ope
 from kit.hand_clock import HandClock
 from probes import wire
 from probes.reason import Reason
-from probes.sample import Run, series_key
+from probes.sample import ReachState, Run, Transition, series_key
 
 FRAMES = {"Content-Type": "application/x-watchkeeper-frames"}
 
@@ -233,6 +233,29 @@ async def test_when_a_device_is_not_in_the_site_then_it_is_dropped_and_what_move
         assert (await collector.ingest(AGENT, agent.frame([run("cam-1", START + 1)]))).accepted == 1, "it used to be its own"
         assert collector.writer.memory.series.newest(key("temperature_celsius", "cam-1")) is None
         assert await status_of(collector, agent.frame([run("other")])) == 403
+
+
+async def test_when_an_agent_speaks_of_itself_then_it_is_heard_and_its_blindness_stays_known(tmp_path: Path) -> None:
+    clock = HandClock(START)
+    blind = series_key("agent_blind", {"agent": AGENT, "site": "north"})
+    async with collecting(tmp_path, clock, timers=False) as collector:
+        agent = AgentSide()
+        own = series_key("agent_backlog_records", {"site": "north", "device": AGENT, "agent": AGENT})
+        word = Run(AGENT, "agent", START, 0.0, Reason.OK, own, (7.0,))
+        cut_off = Transition(AGENT, ReachState.UNKNOWN, "agent-blind", START, START)
+        assert (await collector.ingest(AGENT, agent.frame([word], [cut_off]))).accepted == 2
+        series = collector.writer.memory.series
+        assert series.newest(own) == (START, 7.0)
+        assert series.newest(blind) == (START, 1.0)
+    for minutes in (4, 8, 12):
+        async with collecting(tmp_path, clock, timers=False) as collector:
+            clock.wall = START + minutes * 60_000
+            await collector.ingest(AGENT, b"")
+            await judging.tick(collector)
+            assert collector.writer.memory.series.newest(blind) == (clock.wall, 1.0)
+            late = Transition(AGENT, ReachState.UP, "recovered", START - 5000, START - 5000)
+            await collector.ingest(AGENT, agent.frame((), [late]))
+            assert collector.writer.memory.series.newest(blind) == (clock.wall, 1.0)
 
 
 # T-ING-3
