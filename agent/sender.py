@@ -28,7 +28,7 @@ HEARTBEAT_S = 10.0
 IMPATIENCE_S = 1.0  # a new transition cuts a back-off short, this long after the last attempt
 
 _LOUD = {
-    UNAUTHORISED: "the collector refuses this agent's token, name or devices; nothing is delivered until its site file allows them",
+    UNAUTHORISED: "the collector refuses this agent's token, name or devices; nothing is delivered until they are right",
     CONFLICT: "the collector says that another agent uses this name, or that this spool was set back to an older state",
     "redirected": "the collector's address answers with a redirect; give the agent the final address",
 }
