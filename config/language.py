@@ -1,6 +1,7 @@
 """The user's language. Every text a user sees passes through `_`; logs for machines and metric names do not.
 
 Texts are written in English with named fields and filled after translation: ``_("{device} is down").format(device=name)``.
+The language is known only when a text is shown: a text in a table is marked with `noted` and passes `_` when it is read.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ def use(tag: str) -> None:
 def current() -> str:
     """Return the language in force: the context's own, else the environment's."""
     return _current.get() or from_environment()
+
+
+def noted(text: str) -> str:
+    """Mark a text for translation and return it as it is; `_` translates it when it is shown."""
+    return text
 
 
 def translate(text: str, language: str | None = None) -> str:
