@@ -70,7 +70,7 @@ def mutations(rng: random.Random, count: int) -> list[bytes]:
     return made
 
 
-@pytest.mark.parametrize("count", [3_000, pytest.param(200_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("count", [1_500, pytest.param(200_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 async def test_when_bodies_are_fuzzed_then_only_4xx_and_the_neighbour_is_served(tmp_path: Path, count: int) -> None:
     rng, neighbour = random.Random(count), AgentSide("other-agent")
     async with collecting(tmp_path, timers=False) as collector:
@@ -151,13 +151,12 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_when_a_body_is_hostile_then_it_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
-    body, expected = HOSTILE[name]
+async def test_when_a_body_is_hostile_then_it_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     async with collecting(tmp_path, timers=False) as collector:
-        assert await status_of(collector, AgentSide(epoch=3).frame([run("core")]) + body) == expected
-        assert samples.load_raw(collector.store.connection) == [], "all of a request or nothing"
-        assert collector.writer.memory.series.newest(key("temperature_celsius", "core")) is None
+        for name, (body, expected) in HOSTILE.items():
+            assert await status_of(collector, AgentSide(epoch=3).frame([run("core")]) + body) == expected, name
+            assert samples.load_raw(collector.store.connection) == [], f"{name}: all of a request or nothing"
+            assert collector.writer.memory.series.newest(key("temperature_celsius", "core")) is None, name
         assert await status_of(collector, AgentSide(epoch=3).frame([run("core")])) == 200
 
 
@@ -304,30 +303,31 @@ async def test_when_a_cloned_agent_sends_then_the_older_one_is_refused_and_shown
 # tokens
 
 
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ("Bearer token-new", 200),
-        ("Bearer token-old", 200),
-        ("bearer token-new", 200),
-        ("Bearer token-other", 403),
-        ("Bearer wrong", 401),
-        ("Bearer ", 401),
-        ("", 401),
-        ("Basic token-new", 401),
-        ("Bearer token-new2", 401),
-        ("Bearer token-ne", 401),
-        ("Bearer tökén", 401),
-    ],
-)
-async def test_when_a_token_is_given_then_it_is_its_agents_or_nobodys(tmp_path: Path, header: str, expected: int) -> None:
+TOKENS = {
+    "Bearer token-new": 200,
+    "Bearer token-old": 200,
+    "bearer token-new": 200,
+    "Bearer token-other": 403,
+    "Bearer wrong": 401,
+    "Bearer ": 401,
+    "": 401,
+    "Basic token-new": 401,
+    "Bearer token-new2": 401,
+    "Bearer token-ne": 401,
+    "Bearer tökén": 401,
+}
+
+
+async def test_when_a_token_is_given_then_it_is_its_agents_or_nobodys(tmp_path: Path) -> None:
     async with collecting(tmp_path, listen=True, timers=False) as collector, client(collector) as session:
-        body = AgentSide().frame([run("core")])
-        headers = {**FRAMES, "X-Forwarded-For": "127.0.0.1", **({"Authorization": header} if header else {})}
-        async with session.post("/api/v1/ingest", data=body, headers=headers) as answer:
-            assert answer.status == expected
-            found = await answer.json()
-        assert found == {"accepted": 1, "duplicate": 0} if expected == 200 else {"error", "detail"} <= found.keys()
+        agent = AgentSide()
+        for header, expected in TOKENS.items():
+            body = agent.frame([run("core", START + agent.seq)])
+            headers = {**FRAMES, "X-Forwarded-For": "127.0.0.1", **({"Authorization": header} if header else {})}
+            async with session.post("/api/v1/ingest", data=body, headers=headers) as answer:
+                assert answer.status == expected, header
+                found = await answer.json()
+            assert found == {"accepted": 1, "duplicate": 0} if expected == 200 else {"error", "detail"} <= found.keys()
 
 
 async def test_when_the_operators_token_is_an_agents_then_nothing_opens(tmp_path: Path) -> None:
