@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from cli import foreign, logs
 from config.language import _, from_environment, use
@@ -16,6 +17,8 @@ from config.language import _, from_environment, use
 VERBS = (
     "demo", "up", "agent", "collector", "check", "probe", "faults", "doctor", "simulate",
 )  # fmt: skip
+
+LASTING = frozenset({"up", "agent", "collector"})  # they end at SIGTERM as they should: with status 0
 
 
 def release() -> str:
@@ -77,6 +80,22 @@ def _language(argv: Sequence[str]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 well, 1 the thing asked about is wrong, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if LASTING.intersection(words):
+            signal.signal(signal.SIGTERM, _stopped)  # while it loads; the verb takes over once it runs
+        return _verb(words)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _verb(words: Sequence[str]) -> int:
     use(_language(words))
     named = [word for word in words if word in VERBS]
     args = parser(named[:1] or VERBS).parse_args(words)
@@ -86,14 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in trouble:
             print(line, file=sys.stderr)
         return 2
-    try:
-        status = _module(args.verb).run(args)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return int(status)
+    return int(_module(args.verb).run(args))
 
 
 if __name__ == "__main__":
