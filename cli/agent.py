@@ -6,8 +6,6 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from agent.app import Agent
-from agent.sink import HttpSink
 from cli import service
 from config.clock import Clock
 from config.language import _
@@ -32,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
 
 async def serve(site: Site, clock: Clock, *, stop: asyncio.Event, reloader: Reloader | None = None) -> None:
     """Run the agent until `stop` is set."""
+    from agent.app import Agent  # the whole half: only when it is to run
+    from agent.sink import HttpSink
+
     if not site.agent.collector:
         raise service.StartError(
             _("{file}: agent.collector: missing. Give the collector's URL, or run: watchkeeper up").format(file=site.path)

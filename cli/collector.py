@@ -7,7 +7,6 @@ import asyncio
 from pathlib import Path
 
 from cli import service
-from collector.app import Collector
 from config.clock import Clock
 from config.language import _
 from config.reload import Reloader
@@ -31,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def serve(site: Site, clock: Clock, *, stop: asyncio.Event, reloader: Reloader | None = None) -> None:
     """Run the collector until `stop` is set."""
+    from collector.app import Collector  # the whole half: only when it is to run
+
     collector = Collector(site, clock)
     await collector.start()
     try:

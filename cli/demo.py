@@ -25,14 +25,12 @@ from typing import TypeVar
 import msgspec
 from rich.console import Console
 
-from cli import up
 from cli.desk import Desk, DeskError, FaultRow
 from cli.judgement import judge
 from cli.persona import Persona
 from cli.quick_rules import write_quick_rules
 from cli.screen import WIDE, Screen
 from collector.access import operator_token
-from collector.app import LIBRARY
 from collector.engine_settings import EngineSettings
 from config.clock import SystemClock
 from config.contract import load_contract
@@ -143,12 +141,15 @@ class _Demo:
         self._end()
 
     async def _watch(self, ports: dict[str, int]) -> None:
+        from cli import both  # the whole program: only when it is to run
+        from collector.app import LIBRARY
+
         site = self._site(ports)
         rules = write_quick_rules(LIBRARY, self._folder / "rules", PACE)
         ready = asyncio.Event()
         halves_stop = asyncio.Event()
         halves = asyncio.create_task(
-            up.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules, waits=WAITS),
+            both.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules, waits=WAITS),
             name="halves",
         )
         try:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from cli.heap import Heap
 from config.clock import Clock, SystemClock
 from config.errors import ConfigErrors
 from config.load import load_site
@@ -45,6 +46,12 @@ def run(path: Path, serve: Serve) -> int:
 
     Returns 0 after a clean end, 1 where it could not start (port taken, folder in use), 2 for a wrong site file.
     """
+    clock = SystemClock()
+    with Heap(clock) as heap:
+        return _run(path, serve, clock, heap)
+
+
+def _run(path: Path, serve: Serve, clock: Clock, heap: Heap) -> int:
     try:
         site = load_site(path)
     except ConfigErrors as errors:
@@ -53,7 +60,7 @@ def run(path: Path, serve: Serve) -> int:
     for warning in site.warnings:
         log.warning("%s", warning)
     try:
-        asyncio.run(until_signal(site, path, serve))
+        asyncio.run(until_signal(site, path, serve, clock, heap))
     except (OSError, StartError) as error:
         log.debug("could not go on", exc_info=True)
         print(error, file=sys.stderr)
@@ -61,7 +68,7 @@ def run(path: Path, serve: Serve) -> int:
     return 0
 
 
-async def until_signal(site: Site, path: Path, serve: Serve) -> None:
+async def until_signal(site: Site, path: Path, serve: Serve, clock: Clock, heap: Heap) -> None:
     """Serve until SIGINT or SIGTERM; a second one does not wait for a clean end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -73,7 +80,13 @@ async def until_signal(site: Site, path: Path, serve: Serve) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
-    await serve(site, SystemClock(), stop=stop, reloader=Reloader(path, site))
+    tending = loop.create_task(heap.tend(), name="heap")
+    try:
+        await serve(site, clock, stop=stop, reloader=Reloader(path, site))
+    finally:
+        tending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tending
 
 
 @contextlib.asynccontextmanager
