@@ -149,7 +149,9 @@ class _Demo:
         ready = asyncio.Event()
         halves_stop = asyncio.Event()
         halves = asyncio.create_task(
-            both.serve(site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules, waits=WAITS),
+            both.serve(
+                site, SystemClock(), stop=halves_stop, on_ready=lambda _collector: ready.set(), rules=rules, waits=WAITS
+            ),
             name="halves",
         )
         try:
