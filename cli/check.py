@@ -69,9 +69,9 @@ def _rule_errors(site: Site) -> Iterator[ConfigError]:
         load_rules(site.rules)
     except RuleErrors as errors:
         for error in errors.errors:
-            names = {"group": error.group, "rule": error.rule}
-            path = ", ".join(f"{kind} {name}" for kind, name in names.items() if name)
-            yield ConfigError(error.file, error.line, 0, path, error.text)
+            group = _("group {name}").format(name=error.group) if error.group else ""
+            rule = _("rule {name}").format(name=error.rule) if error.rule else ""
+            yield ConfigError(error.file, error.line, 0, ", ".join(filter(None, (group, rule))), error.text)
 
 
 def _step_errors(site: Site, file: Path) -> Iterator[ConfigError]:

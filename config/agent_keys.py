@@ -6,7 +6,7 @@ from pathlib import Path
 
 from config.address import leads_beyond_loopback
 from config.kind import ADDRESS, GATEWAY, LISTEN, NAME, URL, Duration, FilePath, OneOf, SecretText, Size, Whole
-from config.language import _
+from config.language import _, noted
 from config.node import Mapping
 from config.profile import LANES
 from config.reading import Reading
@@ -100,7 +100,7 @@ def _lane_key(name: str) -> Key:
             ),
             _lane,
             "agent.lanes.LANE",
-            label="a duration or {interval, timeout}",
+            label=noted("a duration or {interval, timeout}"),
             short=INTERVAL,
             expand=_interval_only,
         ),

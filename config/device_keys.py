@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config.kind import ADDRESS, LABEL_NAME, NAME, PLACE_NAME, PORT, Number, OneOf, Text, Usual
-from config.language import _
+from config.language import _, noted
 from config.node import Mapping
 from config.reading import Reading
 from config.shape import Key, ListOf, MapOf, OneOrMore, Table, Values
@@ -55,7 +55,7 @@ UPSTREAM = Table(
     ),
     _upstream,
     "devices: upstream",
-    label="a device's name or {device, port}",
+    label=noted("a device's name or {device, port}"),
     short=NAME,
     expand=Upstream,
 )

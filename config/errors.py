@@ -26,7 +26,8 @@ class ConfigError:
     def __str__(self) -> str:
         """Return ``FILE:LINE: key.path: message. Did you mean 'x'?``, parts that are empty left out."""
         where = f"{self.file}:{self.line}" if self.line else self.file
-        parts = [where, self.key_path, f"{self.message}."] if self.key_path else [where, f"{self.message}."]
+        sentence = _("{text}.").format(text=self.message)
+        parts = [where, self.key_path, sentence] if self.key_path else [where, sentence]
         hint = " " + _("Did you mean '{suggestion}'?").format(suggestion=self.suggestion) if self.suggestion else ""
         return ": ".join(parts) + hint
 

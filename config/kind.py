@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from config import address, quantity
 from config.errors import shown
-from config.language import _
+from config.language import _, noted
 from config.node import Node, Scalar, found
 from config.reading import Reading
 from config.secret import Secret
@@ -51,7 +51,7 @@ class Unfit(ValueError):
 class ScalarKind:
     """What all kinds written as one text share."""
 
-    label = "text"
+    label = noted("text")
 
     def read(self, node: Node, reading: Reading) -> Any:
         """Return the value, or None after reporting what is wrong."""
@@ -77,7 +77,7 @@ class Text(ScalarKind):
     """Any text for people, one line. What looks like a number or a truth value stays text."""
 
     maximum: int = 200
-    label: str = "text"
+    label: str = noted("text")
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return the text; too long, empty or with characters that cannot be shown is wrong."""
@@ -116,15 +116,17 @@ class Word(Text):
 
 NAME = Word(
     128,
-    "a name",
+    noted("a name"),
     r"[^\W_][\w.\-]*",
-    "letters of any script, digits, '.', '_' and '-', beginning with a letter or digit",
+    noted("letters of any script, digits, '.', '_' and '-', beginning with a letter or digit"),
     r"[\p{L}\p{N}][\p{L}\p{N}._\-]*",
 )
 PLACE_NAME = Word(
-    128, "a name", r"""[^\s"'\\{}\[\];:,][^"'\\{}\[\];:,]*""", "no quotation marks, brackets, braces, ; : , or \\"
+    128, noted("a name"), r"""[^\s"'\\{}\[\];:,][^"'\\{}\[\];:,]*""", noted("no quotation marks, brackets, braces, ; : , or \\")
 )
-LABEL_NAME = Word(64, "a label name", r"[a-zA-Z_][a-zA-Z0-9_]*", "ASCII letters, digits and '_', not beginning with a digit")
+LABEL_NAME = Word(
+    64, noted("a label name"), r"[a-zA-Z_][a-zA-Z0-9_]*", noted("ASCII letters, digits and '_', not beginning with a digit")
+)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class OneOf(ScalarKind):
     """One of a few words."""
 
     choices: tuple[str, ...]
-    label: str = "one of a few words"
+    label: str = noted("one of a few words")
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return the word; any other is wrong."""
@@ -151,7 +153,7 @@ class Usual(ScalarKind):
     """A word of which the usual ones are known. Others are admitted unless they look like a slip of one."""
 
     usual: tuple[str, ...]
-    label: str = "a word"
+    label: str = noted("a word")
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return the word; one that is nearly a usual one is wrong."""
@@ -186,7 +188,7 @@ class Whole(ScalarKind):
 
     minimum: int
     maximum: int
-    label: str = "a whole number"
+    label: str = noted("a whole number")
 
     def parse(self, text: str, reading: Reading) -> int:
         """Return the number."""
@@ -209,7 +211,7 @@ PORT = Whole(1, 65535, "a port number")
 class Number(ScalarKind):
     """Any finite number."""
 
-    label: str = "a number"
+    label: str = noted("a number")
 
     def parse(self, text: str, reading: Reading) -> float:
         """Return the number."""
@@ -226,7 +228,7 @@ class Number(ScalarKind):
 class Flag(ScalarKind):
     """`true` or `false`; YAML 1.1's `yes`, `no`, `on`, `off` are refused rather than guessed at."""
 
-    label: str = "true or false"
+    label: str = noted("true or false")
 
     def parse(self, text: str, reading: Reading) -> bool:
         """Return the truth value."""
@@ -248,7 +250,7 @@ class Duration(ScalarKind):
 
     minimum_s: float = 0.001
     maximum_s: float = 3660 * 86400.0
-    label: str = "a duration such as 500ms, 5s, 1m, 24h, 3d"
+    label: str = noted("a duration such as 500ms, 5s, 1m, 24h, 3d")
 
     def parse(self, text: str, reading: Reading) -> float:
         """Return seconds."""
@@ -271,7 +273,7 @@ class Size(ScalarKind):
     """An amount of storage, read as bytes (1 KB = 1024 bytes)."""
 
     minimum: int = 1 << 20
-    label: str = "a size such as 512MB, 2GB"
+    label: str = noted("a size such as 512MB, 2GB")
 
     def parse(self, text: str, reading: Reading) -> int:
         """Return bytes."""
@@ -310,10 +312,10 @@ class Located(ScalarKind):
         return {"type": "string", "minLength": 1}
 
 
-ADDRESS = Located(address.host, "an IPv4 address, IPv6 address or host name")
-GATEWAY = Located(address.host, "an address, auto or none", ("auto", "none"))
+ADDRESS = Located(address.host, noted("an IPv4 address, IPv6 address or host name"))
+GATEWAY = Located(address.host, noted("an address, auto or none"), ("auto", "none"))
 LISTEN = Located(address.listen, "host:port")
-URL = Located(address.url, "a URL")
+URL = Located(address.url, noted("a URL"))
 
 
 @dataclass(frozen=True)
@@ -343,7 +345,7 @@ class FilePath(ScalarKind):
     """A path; a relative one counts from the site file's folder. A missing file that must be there is a warning."""
 
     expected: bool = False  # whether it should exist already
-    label: str = "a path"
+    label: str = noted("a path")
 
     def parse(self, text: str, reading: Reading) -> Path:
         """Return the path."""

@@ -15,7 +15,7 @@ from config.device_keys import REACH_METHODS
 from config.document import read_document
 from config.errors import ConfigErrors
 from config.kind import NAME, OneOf, Schema, Text
-from config.language import _
+from config.language import _, noted
 from config.node import Mapping, Node, Scalar, Sequence, found
 from config.profile import LANES, Profile, Step
 from config.reading import Reading
@@ -39,7 +39,7 @@ class _Draft:
 class _StepKind:
     """One step: three keys of ours, the rest are options of the probe."""
 
-    label: str = "a mapping"
+    label: str = noted("a mapping")
 
     def read(self, node: Node, reading: Reading) -> Step | None:
         """Return the step, or None after reporting what is wrong."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from config.errors import ConfigError
+from config.language import _
 from config.node import Node
 
 SUGGESTIONS = 50  # looked for per load: each costs up to 30 ms among 10,000 names
@@ -45,8 +46,8 @@ class Reading:
     def warn(self, line: int, message: str) -> None:
         """Keep a warning: accepted, but deserves a look."""
         where = f"{self.file}:{line}" if line else self.file
-        path = f"{self.key_path()}: " if self.path else ""
-        self.warnings.append(f"{where}: {path}{message}.")
+        sentence = _("{text}.").format(text=message)
+        self.warnings.append(": ".join((where, self.key_path(), sentence) if self.path else (where, sentence)))
 
     def key_path(self) -> str:
         """Return the current key path, such as ``devices[core-1].upstream``."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from config.device_keys import Draft
 from config.errors import shown
-from config.language import _
+from config.language import _, noted
 from config.node import Mapping as MappingNode
 from config.node import Node, Scalar, Sequence
 from config.profile import Profile
@@ -40,8 +40,8 @@ def check_references(drafts: list[Draft], known: Known, reading: Reading) -> Non
 
 
 LOOPS = {
-    "upstream": "{names} lead only to each other: leave out the upstream of the one nearest the agent",
-    "powers": "{names} feed each other in a circle",
+    "upstream": noted("{names} lead only to each other: leave out the upstream of the one nearest the agent"),
+    "powers": noted("{names} feed each other in a circle"),
 }
 
 

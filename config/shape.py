@@ -11,7 +11,7 @@ from typing import Any
 
 from config.errors import key_shown, shown
 from config.kind import NAME, Kind, Schema
-from config.language import _
+from config.language import _, noted
 from config.node import Mapping, Node, Scalar, Sequence, found
 from config.reading import Reading
 
@@ -36,7 +36,7 @@ class ListOf:
 
     item: Kind
     by: str = ""
-    label: str = "a list"
+    label: str = noted("a list")
 
     def read(self, node: Node, reading: Reading) -> tuple[Any, ...] | None:
         """Return the good items."""
@@ -66,7 +66,7 @@ class OneOrMore:
     """A value, or a list of them; always read as a tuple."""
 
     item: Kind
-    label: str = "a value or a list of them"
+    label: str = noted("a value or a list of them")
 
     def read(self, node: Node, reading: Reading) -> tuple[Any, ...] | None:
         """Return the good values."""
@@ -86,7 +86,7 @@ class MapOf:
 
     value: Kind
     name: Kind = NAME
-    label: str = "a mapping"
+    label: str = noted("a mapping")
 
     def read(self, node: Node, reading: Reading) -> Values | None:
         """Return the good entries."""
@@ -115,7 +115,7 @@ class Table:
     keys: tuple[Key, ...]
     build: Callable[[Values, Mapping, Reading], Any]
     name: str  # heading on the reference page
-    label: str = "a mapping"
+    label: str = noted("a mapping")
     short: Kind | None = None  # what may stand instead, as in upstream: core-1
     expand: Callable[[Any], Any] | None = None  # from the short form's value to the record
     optional: bool = False  # whether nothing at all may stand there
@@ -181,7 +181,7 @@ class Table:
 class Anything:
     """A mapping that this version keeps no account of."""
 
-    label: str = "a mapping"
+    label: str = noted("a mapping")
 
     def read(self, node: Node, reading: Reading) -> bool | None:
         """Accept a mapping, and warn that nothing acts on it."""

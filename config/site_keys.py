@@ -14,7 +14,7 @@ from config.credentials_keys import CREDENTIALS
 from config.device_keys import DEVICES, REGIONS, Draft
 from config.errors import shown
 from config.kind import NAME, PLACE_NAME, OneOf, ScalarKind, Schema, Text, Unfit
-from config.language import LANGUAGES, _
+from config.language import LANGUAGES, _, noted
 from config.node import Mapping, Node
 from config.reading import Reading
 from config.shape import Anything, Key, ListOf, MapOf, Table, Values
@@ -27,7 +27,7 @@ CONTRACTS = Path(__file__).with_name("contracts")
 class TimeZone(ScalarKind):
     """A name of the IANA time zone database."""
 
-    label: str = "a time zone such as Asia/Shanghai"
+    label: str = noted("a time zone such as Asia/Shanghai")
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return the name; one that the database does not hold is wrong."""
@@ -64,7 +64,7 @@ class ContractName(Text):
     """A contract: the operator's own beside the site file, a shipped one, or a file. Read as what `load_contract` takes."""
 
     maximum: int = 1000
-    label: str = "a contract's name or file"
+    label: str = noted("a contract's name or file")
 
     def parse(self, text: str, reading: Reading) -> str:
         """Return a shipped contract's name, or the path of a file that is there."""
@@ -100,7 +100,7 @@ class Files(Text):
     """A path or pattern (``*``, ``?``, ``**``), from the site file's folder; read as the files that match, sorted."""
 
     maximum: int = 1000
-    label: str = "a path or pattern such as devices/*.yaml"
+    label: str = noted("a path or pattern such as devices/*.yaml")
 
     def read(self, node: Node, reading: Reading) -> tuple[Found, ...] | None:
         """Return the files, or None after reporting that there are none."""
