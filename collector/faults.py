@@ -155,14 +155,22 @@ class FaultEngine:
             return  # an older word than the one we have
         for name in sorted(self._casebook.by_root.get(device, set()) & self._casebook.dirty):
             self._dossier.refresh(name, at)
+        since = self._first_silence(old, transition)
         self._casebook.put_reach(
-            DeviceReach(device, transition.state.value, transition.reason, transition.since, transition.at, transition.via)
+            DeviceReach(device, transition.state.value, transition.reason, since, transition.at, transition.via)
         )
         self._reach_changed(device, at)
         if transition.state is ReachState.UP:
             self._heard_again(device, transition.since, at)
         elif transition.state is ReachState.DOWN and transition.reason != "behind":
             self._own_verdict(device, at)
+
+    def _first_silence(self, old: DeviceReach | None, transition: Transition) -> int:
+        """Return since when: an agent killed while it suspected a device does not know, after its restart, for how long."""
+        suspected = old is not None and old.state == ReachState.SUSPECT and transition.state is ReachState.DOWN
+        if old is None or not suspected or transition.since - old.at > self.settings.together_s * 1000:
+            return transition.since
+        return min(old.since, transition.since)
 
     def _reach_changed(self, device: str, at: int) -> None:
         """Take in that a device became dark or is dark no more, with the faults it is the root of."""
@@ -220,7 +228,7 @@ class FaultEngine:
 
     def _dropped_or_updated(self, alarm: Alarm, change: AlertChange, seen: Observation) -> None:
         if change.kind is ChangeKind.UPDATED:
-            self._casebook.put_alarm(replace(alarm, text=seen.text, value=change.value))
+            self._casebook.put_alarm(replace(alarm, text=seen.text, texts=seen.texts, value=change.value))
         elif alarm.condition is Condition.PENDING:
             if alarm.fault:
                 self._casebook.put_alarm(replace(alarm, condition=Condition.CLEARED))

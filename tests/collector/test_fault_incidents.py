@@ -277,3 +277,12 @@ def test_device_with_two_upstreams_is_in_the_records_of_both() -> None:
     i.run(300)
     assert [(f.device, f.state.value) for f in i.real] == [("agg-1", "restored"), ("agg-2", "opened")]
     assert i.real[1].affected == ("agg-2",)
+
+
+@pytest.mark.parametrize(("said", "began"), [(-9.0, -9.0), (-60.0, -2.0)])
+def test_an_agent_killed_while_it_suspected_does_not_make_the_fault_younger(said: float, began: float) -> None:
+    i = Incident(*tree())
+    i.suspect(said, "acc-1")
+    i.down(0, "acc-1")
+    i.run(10)
+    assert i.only.began_at == i.at(began)
