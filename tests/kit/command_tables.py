@@ -28,7 +28,11 @@ def _commands(each: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, a
 
 
 def _table(each: argparse.ArgumentParser) -> str:
-    rows = [_row(action) for action in each._actions if action.help and not isinstance(action, argparse._SubParsersAction | argparse._HelpAction)]
+    rows = [
+        _row(action)
+        for action in each._actions
+        if action.help and not isinstance(action, argparse._SubParsersAction | argparse._HelpAction)
+    ]
     return "\n".join(["| option | meaning |", "|---|---|", *rows]) if rows else ""
 
 
