@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from types import FrameType, ModuleType
+from types import ModuleType
 
 from cli import foreign, logs
 from config.language import _, from_environment, use
@@ -82,17 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if LASTING.intersection(words):
-            signal.signal(signal.SIGTERM, _stopped)  # while it loads; the verb takes over once it runs
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # while it loads; the verb takes over once it runs
+            signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         return _verb(words)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _stopped(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
 
 
 def _verb(words: Sequence[str]) -> int:
