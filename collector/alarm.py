@@ -5,7 +5,8 @@ The records only; `collector.faults` decides. Times are integer milliseconds sin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -96,6 +97,7 @@ class Alarm:
     cleared_at: int | None = None  # event time of the first good answer
     value: float = 0.0
     text: str = ""  # the rule's own summary, for people
+    texts: Mapping[str, str] = field(default_factory=dict)  # the same in further languages (zh), where the rule has it
     fault: str = ""  # id of the fault it belongs to
     also: tuple[str, ...] = ()  # further faults that it belongs to: a device whose two upstreams are both lost
     firing: tuple[str, ...] = ()  # severities at which the rule fires now, where one alert name has several
@@ -105,6 +107,10 @@ class Alarm:
     flap_exponent: float = 0.0  # flap damper: penalty is 2 to this power at `flap_at`
     flap_at: int = 0
     flapping: bool = False
+
+    def text_in(self, language: str) -> str:
+        """Return the summary in a language (a BCP 47 tag), in the rule's first one where it has no other."""
+        return self.texts.get(language[:2]) or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ def pended(old: Alarm | None, seen: Observation, began_at: int, value: float) ->
     if old is not None and old.condition is Condition.RAISED:
         return old
     base = old or Alarm(seen.key, seen.problem, seen.severity, seen.effect)
-    return replace(base, condition=Condition.PENDING, began_at=began_at, value=value, text=seen.text)
+    return replace(base, condition=Condition.PENDING, began_at=began_at, value=value, text=seen.text, texts=seen.texts)
 
 
 def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: float) -> Alarm:
@@ -29,6 +29,7 @@ def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: 
         firing=firing,
         value=value,
         text=seen.text,
+        texts=seen.texts,
         unheard_at=None,
     )
     if base.condition is Condition.RAISED:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from collector.alarm import Alarm
 from collector.fault import ClockRecord, FaultView, HistoryEntry
-from collector.sentence import fault_sentence
+from collector.sentence import fault_sentence, root_alarm
 from config.language import current, normalise
 
 
@@ -19,7 +19,11 @@ def rfc3339(at: int | None) -> str | None:
 
 
 def fault_json(view: FaultView, language: str | None = None) -> dict[str, object]:
-    """Return a fault with its alarms, clocks and history. Times are RFC 3339 or null; `affected` is sorted."""
+    """Return a fault with its alarms, clocks and history. Times are RFC 3339 or null; `affected` is sorted.
+
+    `summary`, `level_name`, the alarms' `text` and a `reason` that is such a text are in the language given (the current one
+    if none is); all other words are the same in every language.
+    """
     fault = view.fault
     tag = normalise(language or current())
     names = fault.level_name
@@ -30,14 +34,14 @@ def fault_json(view: FaultView, language: str | None = None) -> dict[str, object
         "component": fault.component,
         "place": fault.place,
         "problem": fault.problem,
-        "summary": fault_sentence(fault, tag),
+        "summary": fault_sentence(fault, tag, view.alarms),
         "effect": fault.effect.value,
         "severity": fault.severity.value,
         "level": fault.level,
         "level_name": names.get(tag[:2]) or names.get("en") or fault.level,
         "level_reason": fault.level_reason,
         "state": fault.state.value,
-        "reason": fault.reason,
+        "reason": _reason(view, tag),
         "began_at": rfc3339(fault.began_at),
         "opened_at": rfc3339(fault.opened_at),
         "restored_at": rfc3339(fault.restored_at),
@@ -54,9 +58,15 @@ def fault_json(view: FaultView, language: str | None = None) -> dict[str, object
         "region": fault.region,
         "complexity": fault.complexity,
         "clocks": {name: _clock(clock) for name, clock in fault.clocks.items()},
-        "alarms": [_alarm(alarm) for alarm in view.alarms],
+        "alarms": [_alarm(alarm, tag) for alarm in view.alarms],
         "history": [_entry(entry) for entry in view.history],
     }
+
+
+def _reason(view: FaultView, language: str) -> str:
+    """Return why this is the root; where that is its rule's summary, in the language."""
+    root = root_alarm(view.fault, view.alarms)
+    return root.text_in(language) if root is not None and root.text == view.fault.reason else view.fault.reason
 
 
 def _clock(clock: ClockRecord) -> dict[str, object]:
@@ -70,7 +80,7 @@ def _clock(clock: ClockRecord) -> dict[str, object]:
     }
 
 
-def _alarm(alarm: Alarm) -> dict[str, object]:
+def _alarm(alarm: Alarm, language: str) -> dict[str, object]:
     return {
         "device": alarm.key.device,
         "component": alarm.key.component,
@@ -84,7 +94,7 @@ def _alarm(alarm: Alarm) -> dict[str, object]:
         "began_at": rfc3339(alarm.began_at),
         "raised_at": rfc3339(alarm.raised_at),
         "cleared_at": rfc3339(alarm.cleared_at),
-        "text": alarm.text,
+        "text": alarm.text_in(language),
     }
 
 

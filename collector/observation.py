@@ -6,8 +6,8 @@ Words of the rule file decide (annotations `problem` and `effect`, label `severi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from collector.alarm import AlarmKey, Effect, Severity
@@ -80,6 +80,7 @@ class Observation:
     severity: Severity
     effect: Effect
     text: str
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def kind_of(problem: str) -> Kind:
@@ -97,6 +98,7 @@ def observed(change: AlertChange, site: str, own_labels: Iterable[str] = ()) -> 
     """Return what an alert change is about. `own_labels` are names of labels that the device gives all its series.
 
     The component is what the labels add to the device: the value of the one label left, ``name=value`` pairs of several.
+    Annotations ``summary_zh`` and the like are the summary in further languages.
     """
     labels = dict(change.labels)
     device = labels.get("device") or labels.get("agent") or labels.get("instance") or site
@@ -109,6 +111,7 @@ def observed(change: AlertChange, site: str, own_labels: Iterable[str] = ()) -> 
         severity=_severity(labels.get("severity", "")),
         effect=_effect(change.annotations.get("effect", ""), problem),
         text=change.annotations.get("summary") or change.annotations.get("description", ""),
+        texts={name[8:]: text for name, text in change.annotations.items() if name.startswith("summary_") and text},
     )
 
 
