@@ -13,7 +13,7 @@ from dataclasses import replace
 from collector.alarm import Alarm, AlarmChange, AlarmKey, Condition
 from collector.clocks import next_due
 from collector.decisions import Decisions, Delivery, DeviceReach, EngineState
-from collector.fault import ACTIVE_STATES, Fault, HistoryEntry
+from collector.fault import ACTIVE_STATES, Fault, FaultState, HistoryEntry
 
 Due = tuple[int, str, str | AlarmKey]  # (when, alarm|fault|clock, whose)
 
@@ -32,6 +32,7 @@ class Casebook:
         self.members: dict[str, set[AlarmKey]] = defaultdict(set)
         self.raised: dict[str, set[AlarmKey]] = defaultdict(set)  # those members that are raised
         self.by_root: dict[str, set[str]] = defaultdict(set)  # faults still wrong
+        self.last: dict[tuple[str, str, str], str] = {}  # the youngest fault of a device, component and problem
         self.dirty: set[str] = set()  # faults whose members changed
         self.grown: set[str] = set()  # those that got members
         self._heap: list[Due] = []
@@ -134,6 +135,9 @@ class Casebook:
             self.by_root[fault.device].add(fault.id)
         self.faults[fault.id] = fault
         self._faults.add(fault.id)
+        if fault.state is not FaultState.MERGED:
+            what = (fault.device, fault.component, fault.problem)
+            self.last[what] = max(self.last.get(what, ""), fault.id)
         if fault.due_at is not None and (old is None or old.due_at != fault.due_at):
             self._push(fault.due_at, "fault", fault.id)
         if old is None or old.clocks != fault.clocks:
@@ -148,6 +152,8 @@ class Casebook:
                 self.forget(key)
         fault = self.faults.pop(name)
         self.by_root[fault.device].discard(name)
+        if self.last.get((fault.device, fault.component, fault.problem)) == name:
+            del self.last[fault.device, fault.component, fault.problem]
         for index in (self.members, self.raised):
             index.pop(name, None)
         self.dirty.discard(name)

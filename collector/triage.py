@@ -60,11 +60,14 @@ class Triage:
             self._absorb(alarm.key.device, verdict.faults[0], alarm.began_at, at)
 
     def _open(self, alarm: Alarm, verdict: Open, at: int) -> None:
-        earlier = self.casebook.faults.get(alarm.fault)
         own = verdict.device == alarm.key.device
-        if own and earlier is not None and self.dossier.may_reopen(earlier, alarm.began_at):
+        earlier = self._earlier(alarm, verdict) if own else None
+        if earlier is not None:
             self.dossier.reopen(earlier, alarm.began_at, alarm.problem)
-            self.casebook.put_alarm(alarming.freed(alarm))
+            if alarm.fault == earlier.id:
+                self.casebook.put_alarm(alarming.freed(alarm))
+            else:
+                self.dossier.join(alarm, [earlier.id], Suppression.NONE, alarm.began_at, verdict.reason)
             fault = self.casebook.faults[earlier.id]
         else:
             fault = self._opened(replace(alarm, fault="", also=()), verdict, own)
@@ -72,6 +75,15 @@ class Triage:
             self._absorb(verdict.device, fault.id, fault.began_at, at)
         if kind_of(verdict.problem) is Kind.REACH:
             self._contributing(verdict.device, fault.id)
+
+    def _earlier(self, alarm: Alarm, verdict: Open) -> Fault | None:
+        """Return the fault that has come back: the alarm's own, or the last one there was, if an outage above lay between."""
+        last = self.casebook.last.get((verdict.device, verdict.component, verdict.problem), "")
+        for name in (alarm.fault, last):
+            fault = self.casebook.faults.get(name)
+            if self.dossier.may_reopen(fault, alarm.began_at):
+                return fault
+        return None
 
     def _opened(self, alarm: Alarm, verdict: Open, own: bool) -> Fault:
         """Open a fault; or, where a fault was opened for a child a moment ago, move that one's root here."""

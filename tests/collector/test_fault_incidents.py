@@ -286,3 +286,18 @@ def test_an_agent_killed_while_it_suspected_does_not_make_the_fault_younger(said
     i.down(0, "acc-1")
     i.run(10)
     assert i.only.began_at == i.at(began)
+
+
+def test_a_fault_that_comes_back_is_the_same_though_an_outage_above_lay_between() -> None:
+    i = Incident(*tree())
+    behind = ("acc-1", "cam-1", "cam-2")
+    i.down(0, *behind)
+    i.run(10)
+    i.up(20, *behind)
+    i.down(100, "core-1", "agg-1", *behind)
+    i.run(110)
+    i.up(120, "core-1", "agg-1", *behind)
+    i.down(200, *behind)
+    i.run(210)
+    assert [(f.device, f.state.value, f.reopened) for f in i.real] == [("acc-1", "reopened", 1), ("core-1", "restored", 0)]
+    assert i.real[0].affected == behind
