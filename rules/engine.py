@@ -145,7 +145,8 @@ class RuleEngine:
 
     def _chosen(self, now: int, metrics: Collection[str] | None) -> list[tuple[_Running, int]]:
         if metrics is None:
-            return [(running, slot) for running in self._groups if (slot := running.due(now)) is not None]
+            judged = self._restored_at or 0  # up to then, the process before this one has, and may know of later turns
+            return [(running, max(slot, judged)) for running in self._groups if (slot := running.due(now)) is not None]
         wanted, chosen = set(metrics), []
         for running in self._groups:
             if ANY in running.group.reads or not wanted.isdisjoint(running.group.reads):
@@ -168,6 +169,8 @@ class RuleEngine:
         longest = max((running.group.interval_ms for running in self._groups), default=0)
         if gap < 0:
             self._source.rewind(now)
+            if self._restored_at is not None:
+                self._restored_at = min(self._restored_at, now)
             for running in self._groups:
                 running.slot = running.at = None
                 for rule in running.rules:

@@ -121,6 +121,19 @@ def test_a_restored_firing_alert_waits_for_its_inputs_and_then_resolves() -> Non
     assert [found[:2] for found in again.run(40)] == [("resolved", "b")]  # never polled again: the grace has an end
 
 
+def test_a_restart_never_judges_what_lay_before_it() -> None:
+    site = Site(BASIC.replace("for: 30s", "for: 0s"))
+    site.run(1, a=0.0)
+    site.up(at=site.now + 2000, a=1.0)
+    assert kinds([(c.kind.value, "", c.at) for c in site.engine.evaluate(site.now + 2000, ("device_up",))]) == ["resolved"]
+    again = Site(BASIC.replace("for: 30s", "for: 0s"), site.state)
+    restarted = site.now + 5000
+    again.engine.restore(site.engine.snapshot(), restarted)
+    assert again.engine.evaluate(restarted) == []
+    again.up(at=restarted + 1000, a=0.0)
+    assert [change.kind for change in again.engine.evaluate(site.now + 2 * STEP)] == [Kind.FIRING]
+
+
 def test_a_restored_alert_that_is_seen_again_makes_no_second_change() -> None:
     site = Site(BASIC.replace("for: 30s", "for: 0s"))
     site.run(1, a=0.0)
