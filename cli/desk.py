@@ -8,6 +8,8 @@ from typing import Self
 import aiohttp
 import msgspec
 
+from config.language import current
+
 TIMEOUT_S = 5.0
 
 
@@ -55,7 +57,7 @@ class Desk:
     def __init__(self, url: str, token: str) -> None:
         """Prepare; `url` is the collector's, without a path, `token` the operator's."""
         self._url = f"{url}/api/v1/faults"
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": current()}
         self._session: aiohttp.ClientSession | None = None
         self._decoder = msgspec.json.Decoder(FaultList)
 

@@ -16,7 +16,7 @@ from typing import Any
 from collector.fault_json import fault_json
 from collector.store import faults as store
 from config.errors import shown
-from config.language import _
+from config.language import _, current
 from config.site import Site
 
 DATABASE = "watchkeeper.db"
@@ -124,7 +124,7 @@ class Api:
             Refused: 4xx.
             BadAccess: 401, 403.
         """
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Language": current(), "Content-Type": "application/json"}
         if self._access.token:
             headers["Authorization"] = f"Bearer {self._access.token}"
         data = json.dumps(body).encode() if body is not None else None

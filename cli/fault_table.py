@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.badge import SHAPES, STYLES
+from cli.words import joined
+from collector.words import reason_shown
 from config.language import _
 
 _MARKS = tuple(zip(SHAPES, STYLES, strict=True))
@@ -42,16 +44,20 @@ def near(text: object, now: datetime) -> str:
 
 
 def _length(seconds: float) -> str:
-    for size, unit in ((86400, _("d")), (3600, _("h")), (60, _("min"))):
+    for size, words in ((86400, _("{count} d")), (3600, _("{count} h")), (60, _("{count} min"))):
         if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} {_('s')}"
+            return words.format(count=int(seconds // size))
+    return _("{count} s").format(count=int(seconds))
 
 
 def absolute(text: object) -> str:
     """Return a time in the local zone to the second; a dash for none."""
     moment = _moment(text)
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment else "-"
+
+
+def _moments(text: object, now: datetime) -> str:
+    return _("{time} ({near})").format(time=absolute(text), near=near(text, now))
 
 
 def level(fault: Mapping[str, Any], short: bool = False) -> Text:
@@ -64,14 +70,14 @@ def level(fault: Mapping[str, Any], short: bool = False) -> Text:
 def next_clock(fault: Mapping[str, Any], now: datetime) -> Text:
     """Return the clock that is due next, or those missed."""
     clocks: Mapping[str, Any] = fault.get("clocks") or {}
-    missed = [name for name, clock in clocks.items() if clock.get("state") == "missed" and not clock.get("ended_at")]
+    missed = [_(name) for name, clock in clocks.items() if clock.get("state") == "missed" and not clock.get("ended_at")]
     running = [(clock["due_at"], name) for name, clock in clocks.items() if clock.get("state") == "running" and clock["due_at"]]
     text = Text()
     if missed:
-        text.append(_("missed: {names}").format(names=", ".join(missed)), style="bold red")
+        text.append(_("missed: {names}").format(names=joined(missed)), style="bold red")
     if running:
         due_at, name = min(running)
-        text.append(f"{', ' if missed else ''}{name} {near(due_at, now)}")
+        text.append((_(", ") if missed else "") + f"{_(name)} {near(due_at, now)}")
     return text or Text("-")
 
 
@@ -85,7 +91,7 @@ def print_list(console: Console, faults: Iterable[Mapping[str, Any]], now: datet
         table.add_column(title, overflow="fold")
     for fault in faults:
         state = plain(fault.get("state", ""))
-        number = Text.assemble(plain(fault.get("id", "")), "\n", (state, _STATE_STYLE.get(state, "")))
+        number = Text.assemble(plain(fault.get("id", "")), "\n", (_(state), _STATE_STYLE.get(state, "")))
         began = Text(f"{near(fault.get('began_at'), moment)}\n{absolute(fault.get('began_at'))}")
         affected = _("affected: {count}").format(count=len(fault.get("affected") or ()))
         what = Text.assemble(plain(fault.get("summary", "")), "\n", (affected, "dim"))
@@ -110,17 +116,18 @@ def print_fault(console: Console, fault: Mapping[str, Any], now: datetime | None
 
 def _facts(fault: Mapping[str, Any], now: datetime) -> list[tuple[str, str]]:
     affected = [plain(name) for name in fault.get("affected") or ()]
-    named = ", ".join(affected[:_NAMED]) + (" ..." if len(affected) > _NAMED else "")
+    named = joined(affected[:_NAMED]) + (" ..." if len(affected) > _NAMED else "")
     root = " ".join(part for part in (str(fault.get("device", "")), str(fault.get("component", ""))) if part)
+    problem, reason = _(str(fault.get("problem", ""))), reason_shown(str(fault.get("reason", "")))
     facts = [
-        (_("state"), str(fault.get("state", ""))),
-        (_("root"), f"{root} ({fault.get('problem', '')}: {fault.get('reason', '')})"),
-        (_("level because"), str(fault.get("level_reason") or "-")),
+        (_("state"), _(str(fault.get("state", "")))),
+        (_("root"), _("{root} ({problem}: {reason})").format(root=root, problem=problem, reason=reason)),
+        (_("level because"), reason_shown(str(fault.get("level_reason") or "-"))),
         (_("affected"), f"{len(affected)}: {named}"),
     ]
     for name, title in (("began_at", _("began")), ("opened_at", _("opened")), ("restored_at", _("restored"))):
         if fault.get(name):
-            facts.append((title, f"{absolute(fault[name])} ({near(fault[name], now)})"))
+            facts.append((title, _moments(fault[name], now)))
     for name, title in (("person", _("person")), ("merged_into", _("merged into")), ("reopened", _("reopened"))):
         if fault.get(name):
             facts.append((title, str(fault[name])))
@@ -133,10 +140,10 @@ def _print_clocks(console: Console, fault: Mapping[str, Any], now: datetime) -> 
     for name, clock in (fault.get("clocks") or {}).items():
         state = str(clock.get("state"))
         if state == "not-applicable":
-            table.add_row(name, Text("-", style="dim"), Text(plain(clock.get("reason") or ""), style="dim"))
+            table.add_row(_(name), Text("-", style="dim"), Text(plain(reason_shown(clock.get("reason") or "")), style="dim"))
             continue
-        due = f"{absolute(clock.get('due_at'))} ({near(clock.get('due_at'), now)})" if clock.get("due_at") else "-"
-        table.add_row(name, Text(state, style=styles.get(state, "")), due)
+        due = _moments(clock["due_at"], now) if clock.get("due_at") else "-"
+        table.add_row(_(name), Text(_(state), style=styles.get(state, "")), due)
     console.print(table)
 
 
@@ -145,9 +152,9 @@ def _print_alarms(console: Console, fault: Mapping[str, Any], now: datetime) -> 
     table = Table(_("alarm"), _("device"), _("condition"), _("since"), box=None, padding=(0, 2, 0, 0), header_style="bold")
     for alarm in alarms[:_NAMED]:
         where = " ".join(part for part in (alarm.get("device", ""), alarm.get("component", "")) if part)
-        condition = alarm.get("condition", "")
+        condition = _(alarm.get("condition", ""))
         if alarm.get("suppression", "none") != "none":
-            condition += f" ({alarm['suppression']})"
+            condition = _("{condition} ({why})").format(condition=condition, why=_(alarm["suppression"]))
         since = near(alarm.get("cleared_at") or alarm.get("began_at"), now)
         table.add_row(Text(plain(alarm.get("rule", ""))), Text(plain(where)), Text(plain(condition)), since)
     console.print(table)
@@ -158,7 +165,16 @@ def _print_alarms(console: Console, fault: Mapping[str, Any], now: datetime) -> 
 def _print_history(console: Console, fault: Mapping[str, Any]) -> None:
     table = Table(_("when"), _("step"), _("who"), _("note"), box=None, padding=(0, 2, 0, 0), header_style="bold")
     for entry in fault.get("history") or ():
-        fields = " ".join(f"{name}={value}" for name, value in (entry.get("fields") or {}).items() if value)
+        fields = " ".join(f"{_(name)}={_told(name, value)}" for name, value in (entry.get("fields") or {}).items() if value)
         note = " ".join(part for part in (entry.get("note", ""), fields) if part)
-        table.add_row(absolute(entry.get("at")), entry.get("step", ""), Text(plain(entry.get("person", ""))), Text(plain(note)))
+        table.add_row(
+            absolute(entry.get("at")), plain(_(entry.get("step", ""))), Text(plain(entry.get("person", ""))), Text(plain(note))
+        )
     console.print(table)
+
+
+def _told(name: str, value: str) -> str:
+    """Return the value of one field of a history entry, for people."""
+    if name == "due_at" and value.isascii() and value.isdigit():
+        return absolute(datetime.fromtimestamp(int(value) / 1000, UTC).isoformat())
+    return _(value) if name == "clock" else reason_shown(value)

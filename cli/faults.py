@@ -124,8 +124,8 @@ def _step(args: argparse.Namespace, api: Api) -> int:
         print(json.dumps(fault, ensure_ascii=False, indent=2))
     else:
         text = _("{id} is {state}: {summary}")
-        shown = {name: fault_table.plain(fault.get(name, "")) for name in ("id", "state", "summary")}
-        print(text.format(**shown))
+        words = {"id": fault.get("id", ""), "state": _(fault.get("state", "")), "summary": fault.get("summary", "")}
+        print(text.format(**{name: fault_table.plain(word) for name, word in words.items()}))
     return 0
 
 

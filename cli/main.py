@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from cli import foreign, logs
-from config.language import _, from_environment, use
+from cli.arguments import Parser, speak
+from config.language import _, current, from_environment, use
 
 VERBS = (
     "demo", "up", "agent", "collector", "check", "probe", "faults", "doctor", "simulate",
@@ -31,7 +33,7 @@ def release() -> str:
 
 def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     """Return the parser with the named verbs; each verb's file adds its own arguments."""
-    top = argparse.ArgumentParser(
+    top: argparse.ArgumentParser = Parser(
         prog="watchkeeper",
         description=_("Asks every device on a site how it is, and keeps one fault record for each real fault."),
         epilog=_(
@@ -42,7 +44,6 @@ def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
             "  watchkeeper up -c site.yaml          watch the site\n"
             "  watchkeeper faults list -c site.yaml what is wrong right now\n"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"watchkeeper {release()}")
     top.add_argument(
@@ -69,12 +70,25 @@ def _module(verb: str) -> ModuleType:
 
 
 def _language(argv: Sequence[str]) -> str:
+    """Return the language that is asked for; English where only the environment asks for what cannot be written here."""
     for at, word in enumerate(argv):
         if word == "--language" and at + 1 < len(argv):
             return argv[at + 1]
         if word.startswith("--language="):
             return word.partition("=")[2]
-    return from_environment()
+    language = from_environment()
+    try:
+        _("usage: ", language).encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return "en"
+    return language
+
+
+def _write_anything() -> None:
+    """Let no text fail for a character that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verb(words: Sequence[str]) -> int:
+    _write_anything()
     use(_language(words))
+    speak(current())
     named = [word for word in words if word in VERBS]
     args = parser(named[:1] or VERBS).parse_args(words)
     logs.configure(args.log_format, args.log_level)

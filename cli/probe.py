@@ -124,10 +124,10 @@ def _print(report: dict[str, Any]) -> None:
     steps = Table(_("question"), _("lane"), _("result"), _("ms"), _("samples"), box=None, padding=(0, 2, 0, 0))
     for step in report["steps"]:
         colour = "green" if step["reason"] == "ok" else "red"
-        result = f"[{colour}]{step['reason']}[/] {escape(step['detail'])}"
+        result = f"[{colour}]{_(step['reason'])}[/] {escape(step['detail'])}"
         steps.add_row(step["name"], step["lane"], result, f"{step['seconds'] * 1000:.1f}", str(step["samples"]))
     for out in report["left_out"]:
-        steps.add_row(out["name"], "", f"[yellow]{out['reason']}[/] {escape(out['detail'])}", "", "")
+        steps.add_row(out["name"], "", f"[yellow]{_(out['reason'])}[/] {escape(out['detail'])}", "", "")
     console.print(steps)
     for name, value in report["facts"].items():
         console.print(f"  {name}: {escape(value)}", highlight=False)

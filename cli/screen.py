@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli.badge import badge
 from cli.desk import Clock, FaultRow
+from cli.words import joined
 from config.contract import Contract
 from config.language import _
 from simulator.spec import PersonaStep, StepSpec
@@ -39,14 +40,14 @@ class Screen:
 
     def person(self, at_s: float, fault: FaultRow, step: PersonaStep) -> None:
         """Say what the scripted operator does."""
-        words = _("{person} (scripted): {step} {fault}").format(person=step.person, step=step.step, fault=fault.id)
-        note = f" – {step.note}" if step.note else ""
+        words = _("{person} (scripted): {step} {fault}").format(person=step.person, step=_(step.step), fault=fault.id)
+        note = f" – {_(step.note)}" if step.note else ""
         self._line(at_s, Text(_("operator"), style=PERSON), Text(words + note, style=PERSON))
 
     def change(self, at_s: float, before: FaultRow | None, after: FaultRow) -> None:
         """Show a fault that opened or changed."""
         told = Text(f"{after.id}  {after.summary or after.problem}  ")
-        told.append(", ".join(changes(before, after)), style="bold")
+        told.append(joined(changes(before, after)), style="bold")
         told.append(f"  {clocks(after)}", style="dim")
         self._line(at_s, self.badge(after), told)
 

@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -111,7 +112,13 @@ class _Voice:
             )
             return
         detail = " ".join(str(part) for part in (step.port, step.part, step.value or "") if part)
-        self._console.print(f"{now:7.1f} s  {step.do:<18} {step.on} {detail}".rstrip(), markup=False)
+        self._console.print(
+            f"{now:7.1f} s  {_padded(_(step.do.replace('-', ' ')), 18)} {step.on} {detail}".rstrip(), markup=False
+        )
+
+
+def _padded(text: str, cells: int) -> str:
+    return text + " " * max(0, cells - cell_len(text))
 
 
 def _show_actions() -> None:
@@ -119,5 +126,5 @@ def _show_actions() -> None:
     for name, action in ACTIONS.items():
         takes = ", ".join((*action.needs, *(f"[{key}]" for key in action.admits)))
         classes = classes_with(name)
-        table.add_row(name, _("any") if len(classes) > 4 else ", ".join(classes), takes.replace("[", "\\["), action.means)
+        table.add_row(name, _("any") if len(classes) > 4 else ", ".join(classes), takes.replace("[", "\\["), _(action.means))
     Console().print(table)

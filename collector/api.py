@@ -1,14 +1,15 @@
 """The HTTP interface: what agents deliver, what operators ask and do, what Prometheus scrapes. FastAPI; decides nothing itself.
 
 Every route but /healthz wants a token (`collector.access`). Bodies are read under a cap and a deadline before anything is
-parsed. Errors are JSON: ``{"error": ..., "detail": ...}``.
+parsed. Errors are JSON: ``{"error": ..., "detail": ...}``. Texts for people are in the language that Accept-Language asks
+for first, else in the site's; the words that programs go by are the same in every language.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
@@ -24,7 +25,7 @@ from collector.steps import IllegalStep, UnknownFault
 from collector.store import agents, audit
 from collector.store import faults as fault_store
 from collector.writer import Refusal
-from config.language import _
+from config.language import _, use
 
 if TYPE_CHECKING:
     import sqlite3
@@ -168,8 +169,17 @@ def _operator(collector: Collector) -> Callable[[Request], None]:
     return check
 
 
+def _speaking(collector: Collector) -> Callable[[Request], Awaitable[None]]:
+    async def choose(request: Request) -> None:
+        asked = request.headers.get("accept-language", "").strip().lower()
+        use(asked if asked[:2] in ("en", "zh") else collector.site.locale)
+
+    return choose
+
+
 def _fault_routes(collector: Collector) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/faults", tags=["faults"], dependencies=[Depends(_operator(collector))])
+    depends = [Depends(_speaking(collector)), Depends(_operator(collector))]
+    router = APIRouter(prefix="/api/v1/faults", tags=["faults"], dependencies=depends)
 
     @router.get("")
     async def listed(

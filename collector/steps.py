@@ -10,6 +10,7 @@ from collector.alarm import Operator
 from collector.casebook import Casebook
 from collector.dossier import Dossier
 from collector.fault import ACTIVE_STATES, Fault, FaultState
+from config.language import _
 
 _WORKING = ("ack", "assign", "remote", "arrive", "restore", "level", "report", "note")
 ALLOWED: Mapping[FaultState, tuple[str, ...]] = {
@@ -40,8 +41,16 @@ class IllegalStep(ValueError):
     def __init__(self, fault_id: str, step: str, state: str, allowed: tuple[str, ...], why: str = "") -> None:
         """Keep what a caller needs to explain it."""
         self.fault_id, self.step, self.state, self.allowed, self.why = fault_id, step, state, allowed, why
-        listed = ", ".join(allowed) or "nothing"
-        super().__init__(f"{step} is not allowed for {fault_id}, which is {state}{why and f' ({why})'}; allowed: {listed}")
+        super().__init__(fault_id, step, state, allowed, why)
+
+    def __str__(self) -> str:
+        """Return a sentence for people, in their language."""
+        fields = {"step": self.step, "id": self.fault_id, "state": _(self.state), "steps": ", ".join(self.allowed)}
+        if self.why:
+            return _("{step} needs more for {id}: {why}").format(why=self.why, **fields)
+        if not self.allowed:
+            return _("{step} is not allowed for {id}, which is {state}; nothing is").format(**fields)
+        return _("{step} is not allowed for {id}, which is {state}; allowed: {steps}").format(**fields)
 
 
 class Steps:
@@ -117,7 +126,7 @@ class Steps:
         levels = {level.id: level for level in self.dossier.contract.levels}
         wanted = levels.get(fields.get("level", ""))
         if wanted is None or not note:
-            why = f"give level, one of {', '.join(levels)}, and a note with the reason"
+            why = _("give level, one of {levels}, and a note with the reason").format(levels=", ".join(levels))
             raise IllegalStep(fault.id, "level", fault.state.value, ALLOWED[fault.state], why)
         told = {"from": fault.level, "to": wanted.id}
         higher = self.dossier.contract.rank(wanted.id) < self.dossier.contract.rank(fault.level)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 LANGUAGES = ("en", "zh-CN")
 DOMAIN = "watchkeeper"
-_LOCALE_DIR = Path(__file__).with_name("locale")
+CATALOGUES = Path(__file__).with_name("locale")
 _catalogues: dict[str, gettext.NullTranslations] = {}
 _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("language", default=None)
 
@@ -54,7 +54,7 @@ def translate(text: str, language: str | None = None) -> str:
     if tag == "en" or not text:
         return text
     if tag not in _catalogues:
-        _catalogues[tag] = gettext.translation(DOMAIN, _LOCALE_DIR, [tag.replace("-", "_")], fallback=True)
+        _catalogues[tag] = gettext.translation(DOMAIN, CATALOGUES, [tag.replace("-", "_")], fallback=True)
     return _catalogues[tag].gettext(text)
 
 
