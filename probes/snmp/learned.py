@@ -5,7 +5,7 @@ Made after a walk that went well; good for as long as every answer has the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,6 +45,17 @@ class Learned:
         """Return what a walk over columns of these OIDs (content bytes) taught."""
         pages = [Page(step.ask, step.prepared, step.pdu.varbinds) for step in steps]
         return cls(pages, [_spans(step, bases) for step in steps], len(bases))
+
+    @property
+    def signature(self) -> Hashable:
+        """Return what two tables with the same way of asking have in common."""
+        constants = tuple((column, tuple(values)) for column, values in self._constants.items())
+        return tuple(page.signature for page in self.pages), tuple(map(tuple, self._spans)), constants
+
+    def matches(self, answers: Sequence[Values]) -> bool:
+        """Return whether the rows are still called the same."""
+        found = self.gather(answers)
+        return all(found[column] == known for column, known in self._constants.items())
 
     def gather(self, answers: Sequence[Values]) -> list[list[int | None]]:
         """Return the values of each column, rows in order."""

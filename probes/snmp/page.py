@@ -6,7 +6,7 @@ decoded like any other, and the walk goes on from there. Reading costs 0.35 us f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from probes.reason import Reason
@@ -38,6 +38,11 @@ class Page:
         self.ask = ask
         self.prepared = prepared
         self._expected = [ber.tlv(ber.OID, name) + bytes((tag,)) for name, tag, __ in varbinds or ()]
+
+    @property
+    def signature(self) -> Hashable:
+        """Return what tells this page from others of the same asker."""
+        return self.ask, tuple(self._expected)
 
     def read(self, request_id: bytes, data: bytes, at: int, stop: int) -> Matched | tuple[Pdu, int]:
         """Return the values, or the PDU decoded (and the datagram's size) where it is not laid out as expected.

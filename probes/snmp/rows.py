@@ -126,16 +126,28 @@ class TableRecorder:
             cells = columns.get(self.filter.oid, {})
             indices = tuple(index for index in indices if self.filter.admits(cells.get(index)))
         names = self._row_names(columns, indices)
+        self.layout = Layout(indices, identity, names, self._keys(names))
+        self._partial = ((), b"")
+        gone = [name for name in old.names if name not in set(names)]
+        return [_("rows gone: {rows}").format(rows=_some(gone))] if gone else []
+
+    def adopt(self, layout: Layout) -> None:
+        """Have the rows of another device's table; the keys are formatted unless they are at hand."""
+        if layout.identity != self.layout.identity:
+            self._partial = ((), b"")
+            keys = self._keys(layout.names)
+        else:
+            keys = self.layout.keys
+        self.layout = Layout(layout.indices, layout.identity, layout.names, keys)
+
+    def _keys(self, names: Sequence[str]) -> bytes:
         keys = [
             series_key(metric, own)
             for group in self.groups
             for name in names
             for metric, own in group[0].series({**self._labels, self.label: name})
         ]
-        self.layout = Layout(indices, identity, names, b"\n".join(keys))
-        self._partial = ((), b"")
-        gone = [name for name in old.names if name not in set(names)]
-        return [_("rows gone: {rows}").format(rows=_some(gone))] if gone else []
+        return b"\n".join(keys)
 
     @property
     def constants(self) -> tuple[str, ...]:

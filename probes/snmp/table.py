@@ -22,6 +22,7 @@ from probes.snmp import ber, rows
 from probes.snmp.learned import Learned
 from probes.snmp.measure import Measure, ObjectOptions, StepOptions, alternatives, check_objects, check_oids, read_options
 from probes.snmp.rows import Filter, TableReading, TableRecorder
+from probes.snmp.shape import Shape, Shapes, shapes_of
 from probes.snmp.talk import Step as TalkStep
 from probes.snmp.talk import TableTalk
 from probes.snmp.target import Target
@@ -64,9 +65,10 @@ def compile_table(site: Site, device: Device, step: Step) -> Question:
     Raises:
         OptionError: an option is wrong or the device has no SNMP credentials.
     """
-    options, groups, rows_that_count = _meaning(StepOptions(step))
+    key, target = StepOptions(step), Target(device)
+    options, groups, rows_that_count = _meaning(key)
     recorder = TableRecorder(groups, options.label, options.names, rows_that_count, base_labels(site, device))
-    return TableQuestion(Target(device), recorder, options)
+    return TableQuestion(target, recorder, options, shapes_of(key, target.session))
 
 
 @lru_cache(maxsize=512)
@@ -92,17 +94,19 @@ def _filter(options: FilterOptions | None) -> Filter | None:
 class TableQuestion:
     """What an `snmp_table` step asks of one device. An unchanged table of 52 rows and 9 columns costs 0.3 ms."""
 
-    def __init__(self, target: Target, recorder: TableRecorder, options: TableOptions) -> None:
+    def __init__(self, target: Target, recorder: TableRecorder, options: TableOptions, shapes: Shapes) -> None:
         self.target = target
         self.recorder = recorder
         self.limits = Limits(0) if target.version == "1" else Limits()
         self._options = options
+        self._shapes = shapes
         self._oids: list[str] = []
         self._useless: set[str] = set()
         self._recheck_at = 0.0
         self._strikes = 0
         self._expected_rows = 0
         self._learned: Learned | None = None
+        self._shape: Shape | None = None  # where `_learned` is from, if other devices have it too
 
     async def ask(self, net: Net, timeout_s: float) -> Outcome:
         """Ask, and return within `timeout_s` seconds in all."""
@@ -111,15 +115,40 @@ class TableQuestion:
         address = await self.target.address(net, timeout_s)
         if address is None:
             return Outcome(Reason.RESOLVE, engine.clock.now())
-        if began >= self._recheck_at:
-            self._recheck_at = began + RECHECK_S
-            self._useless.clear()
-            self._oids, self._learned = self._primary(), None
         talk = TableTalk(self.target.session, engine, address, began + timeout_s, timeout_s)
-        reading = await self._repeat(talk) if self._learned else None
+        reading = None
+        if began >= self._recheck_at:
+            first = not self._recheck_at
+            self._recheck_at = began + RECHECK_S * (0.75 + hash(address) % 512 / 1024)  # not of all devices at once
+            self._look_anew()
+            reading = await self._try_shape(talk) if first else None
+        if reading is None and self._learned is not None:
+            reading = await self._repeat(talk)
         if reading is None:
             reading = await self._explore(talk)
         return self._outcome(reading, talk, engine.clock.now())
+
+    def _look_anew(self) -> None:
+        """Have every column asked for again that this device may have got in the meantime."""
+        primary = self._primary()
+        if self._useless or set(self._oids) != set(primary):
+            self._useless.clear()
+            self._oids, self._learned, self._shape = primary, None, None
+
+    async def _try_shape(self, talk: TableTalk) -> TableReading | None:
+        """Ask as the last device of this kind is asked; None if something is different, as in `_repeat`."""
+        shape = self._shapes.newest
+        if shape is None:
+            return None
+        answers = await talk.pages(shape.learned.pages)
+        if answers is not None and shape.learned.matches(answers):
+            self.recorder.adopt(shape.layout)
+            reading = shape.learned.read(self.recorder, answers)
+            if reading is not None:
+                self._learned, self._shape, self._expected_rows = shape.learned, shape, shape.rows
+                return reading
+        talk.undo_match()
+        return None
 
     async def _repeat(self, talk: TableTalk) -> TableReading | None:
         """Ask the learned pages; None if something is different, then `talk` knows what was answered already."""
@@ -128,19 +157,19 @@ class TableQuestion:
         answers = await talk.pages(learned.pages)
         reading = learned.read(self.recorder, answers) if answers is not None else None
         if reading is None:
-            self._learned = None
+            self._learned = self._shape = None
             talk.undo_match()
         return reading
 
     async def _explore(self, talk: TableTalk) -> TableReading:
         """Walk the columns, then those that some rows turn out to need."""
         limits = replace(self.limits)
-        oids = list(self._oids)
-        columns = await talk.walk(oids, limits, self._expected_rows, self._options.max_rows)
+        oids, expected = list(self._oids), self._expected_rows or self._shapes.rows
+        columns = await talk.walk(oids, limits, expected, self._options.max_rows)
         more = self._lacking(columns)
         complete = not more
         while more and talk.reason is Reason.OK:
-            columns |= await talk.walk(more, limits, self._expected_rows, self._options.max_rows)
+            columns |= await talk.walk(more, limits, expected, self._options.max_rows)
             oids += more
             more = self._lacking(columns)
         if talk.reason is not Reason.OK:
@@ -149,7 +178,17 @@ class TableQuestion:
         self._remember(talk, limits, oids, columns)
         if complete and reading.whole and talk.as_expected:
             self._learned = self._learn(talk.steps, oids, columns)
+            self._share()
         return reading
+
+    def _share(self) -> None:
+        """Learn it together with the devices that have the same table; only what has every column is offered to others."""
+        if self._learned is None or self._useless or set(self._oids) != set(self._primary()):
+            return
+        self._shape = self._shapes.share(self._learned, self.recorder.layout, self._expected_rows)
+        if self._shape is not None:
+            self._learned = self._shape.learned
+            self.recorder.adopt(self._shape.layout)
 
     def _learn(self, steps: Sequence[TalkStep], oids: Sequence[str], columns: rows.Columns) -> Learned | None:
         learned = Learned.of(steps, [ber.encode_oid(oid) for oid in oids])
@@ -163,7 +202,7 @@ class TableQuestion:
             self._strikes = 0
         if limits != self.limits and (not talk.timeouts or self._strikes >= STRIKES):
             self.limits = limits
-        self._expected_rows = max(map(len, columns.values()), default=0)
+        self._expected_rows = self._shapes.rows = max(map(len, columns.values()), default=0)
         self._useless.update(oid for oid in oids if not columns[oid])
         self._oids = [oid for oid in oids if columns[oid]] or self._primary()
 

@@ -119,7 +119,11 @@ class Walk:
 
     def ask_less(self) -> bool:
         """Ask for less than last time, after a timeout or an odd answer; False if that is not possible."""
-        return self._limits.less(len(self._asked.columns) if self._asked else 1)
+        asked = self._asked
+        while self._limits.less(len(asked.columns) if asked else 1):
+            if asked is None or not asked.repetitions or self._limits.repetitions < asked.repetitions:
+                return True  # a table known to be small was asked for fewer rows than the limit already
+        return False
 
     def _take(self, ask: Ask, varbinds: Sequence[Varbind]) -> None:
         width = len(ask.columns)
