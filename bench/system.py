@@ -206,7 +206,8 @@ def cut(data: Path, devices: int) -> None:
     """Drop all packets to one device in a table of our own; print the seconds until its fault is in the database."""
     block, number = divmod(int(CUT.partition("-")[2]) - 1, 250)
     address = f"127.20.{block + 1}.{number + 2}"
-    rules = f"table inet {TABLE} {{ chain in {{ type filter hook input priority 0; ip daddr {address} drop; }} }}"
+    drop = f"ip daddr {address} drop; ip saddr {address} drop;"
+    rules = f"table inet {TABLE} {{ chain input {{ type filter hook input priority 0; {drop} }} }}"
     try:
         subprocess.run(["nft", "-f", "-"], input=rules.encode(), check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
