@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from collector.api import make_app
 from collector.app import Collector
+from collector.steps import ALLOWED
 from config.profile_load import _STEP, PROFILE, load_profiles
 from config.secret import Secret
 from config.site import Credentials, Device, Site, SnmpCredentials
@@ -83,7 +84,7 @@ def test_the_options_of_every_probe_are_in_the_page() -> None:
     page = (REFERENCE / "profiles.md").read_text()
     models = {"### snmp_get": GetOptions, "### snmp_table": TableOptions, "### An SNMP object": ObjectOptions}
     for heading, model in models.items():
-        assert options_in(page, heading) == {field.encode_name for field in msgspec.structs.fields(model)}, heading
+        assert options_in(page, heading) == {field.encode_name for field in msgspec.structs.fields(cast(Any, model))}, heading
     files = {"icmp": "icmp/probe.py", "tcp": "tcp.py", "http": "http.py", "ssh": "ssh/probe.py", "pjlink": "pjlink.py"}
     for probe, file in files.items():
         taken = re.findall(r'options\.\w+\("(\w+)"', (ROOT / "probes" / file).read_text())
@@ -99,3 +100,14 @@ def test_the_profile_of_the_page_is_accepted(tmp_path: Path) -> None:
     profile = load_profiles(tmp_path)["door-controller"]
     steps = compile_plan(cast(Site, SimpleNamespace(name="s", path=tmp_path)), DEVICE, profile).steps
     assert {"door-port", "page", "climate", "identity"} <= {step.step.name for step in steps}
+
+
+def test_what_is_allowed_when_is_as_the_page_says() -> None:
+    page = (ROOT / "docs" / "how-to" / "faults.md").read_text().split("## What is allowed when")[1]
+    told = {
+        state: set(steps.split(", "))
+        for states, steps in re.findall(r"^\| ([a-z, ]+) \| ([a-z, ]+) \|$", page, re.MULTILINE)
+        for state in states.split(", ")
+        if state != "state"
+    }
+    assert told == {state.value: set(steps) for state, steps in ALLOWED.items() if steps}
