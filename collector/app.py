@@ -225,7 +225,7 @@ class Collector:
     async def _take(self, agent: str, frames: bytes) -> Receipt:
         async with self.writer.turn() as turn:
             prepared = await asyncio.to_thread(prepare, turn.memory, agent, frames, turn.now)
-            receipt = await apply(turn, prepared)
+            receipt = await apply(turn, prepared, judging.judge_overtaken)
             if turn.transitions:
                 await judging.decide(self, turn, VERDICT_METRICS)
         for why, count in turn.notes.items():

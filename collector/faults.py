@@ -88,16 +88,19 @@ class FaultEngine:
         """Return when `tick` has something to do (ms since the epoch), None for never."""
         return self._casebook.next_due()
 
-    def apply(self, changes: Iterable[AlertChange], transitions: Iterable[Transition], now: int) -> Decisions:
+    def apply(
+        self, changes: Iterable[AlertChange], transitions: Iterable[Transition], now: int, past: bool = False
+    ) -> Decisions:
         """Take in what the rules and the agents said. About 60 us for each alarm.
 
         Args:
             changes: alert changes, in the order of their evaluation.
             transitions: changes of reachability.
             now: wall time of receipt, ms since the epoch.
+            past: some of it was over before it was learned: all is judged on its own event time, however fresh.
         """
         self._dossier.received = now
-        late = round(self.settings.late_s * 1000)
+        late = 0 if past else round(self.settings.late_s * 1000)
         events: list[tuple[int, int, AlertChange | Transition]] = []
         events += [(each.at if now - each.at > late else now, 0, each) for each in transitions]
         events += [(each.at if now - each.at > late else now, 1, each) for each in changes]

@@ -9,7 +9,7 @@ import asyncio
 import copy
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from collector import history
@@ -26,9 +26,9 @@ from collector.store.samples import RawRow
 from probes import wire
 from probes.reason import Reason
 from probes.sample import Batch, ReachState, Run, Transition, series_key
-from rules.alert import AlertState
+from rules.alert import AlertChange, AlertState
 
-__all__ = ["IngestRefused", "Prepared", "Receipt", "Turn", "apply", "prepare"]
+__all__ = ["VERDICT_METRICS", "IngestRefused", "Prepared", "Receipt", "Turn", "apply", "prepare"]
 
 PACE_S = 0.005  # work between two chances for others
 VERDICT_METRICS = ("device_up", "device_suspect", "agent_blind")
@@ -55,6 +55,7 @@ class Turn:
     own: list[Own] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
+    overtaken: list[AlertChange] = field(default_factory=list)  # by verdicts that later ones of the request contradict
     decisions: list[Decisions] = field(default_factory=list)
     alerts: list[AlertState] = field(default_factory=list)
     alerts_gone: list[AlertId] = field(default_factory=list)
@@ -120,17 +121,26 @@ def _note(books: dict[int, EpochBook], batch: Batch, accepted: Accept) -> None:
         before.ends = batch.previous[1] if before.ends is None else before.ends
 
 
-async def apply(turn: Turn, prepared: Prepared) -> Receipt:
-    """Apply a request to the memory and note what is to be committed. Gives way every few milliseconds."""
+async def apply(turn: Turn, prepared: Prepared, judge: Callable[[Turn], Awaitable[None]]) -> Receipt:
+    """Apply a request to the memory and note what is to be committed. Gives way every few milliseconds.
+
+    `judge` is called before a verdict on a device takes the place of another one of the same request.
+    """
     turn.touched = True
     memory = turn.memory
     memory.admission.settle()
     accepted = 0
+    told: set[str] = set()  # devices with a verdict that no rule has seen yet
     for batch, taken, admitted, frame in prepared.batches:
         memory.ledger.record(batch, taken)
         extra = Extra([], [])
         await _apply_runs(turn, admitted.batch.runs, extra)
         for number, change in enumerate(admitted.batch.transitions):
+            if change.state is not ReachState.SUSPECT:
+                if change.device in told:
+                    await judge(turn)
+                    told.clear()
+                told.add(change.device)
             _apply_transition(turn, prepared.agent, change, extra)
             if number % 100 == 99:
                 await asyncio.sleep(0)
@@ -178,10 +188,12 @@ def _apply_transition(turn: Turn, agent: str, change: Transition, extra: Extra) 
     memory = turn.memory
     if change.device == agent and agent not in memory.site.devices:
         own = _apply_blindness(turn, agent, change)
+        written = None if own is None else (own, [])
     else:
-        own = memory.lanes.transition(change, turn.now)
-    if own is not None:
-        extra.own.extend(own)
+        written = memory.lanes.transition(change, turn.now)
+    if written is not None:
+        extra.own.extend(written[0])
+        extra.ended.extend((each.keys, each.at) for each in written[1])
         turn.transitions.append(change)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collector.history import Own
-from collector.ingest import IngestRefused, Turn
+from collector.ingest import VERDICT_METRICS, IngestRefused, Turn
 from collector.memory import Memory
 from collector.ownership import agents_of
 from collector.store.audit import AuditEntry
@@ -49,17 +50,28 @@ async def decide(collector: Collector, turn: Turn, metrics: Collection[str]) -> 
     """Evaluate what is due and what reads `metrics`, and let the fault engine decide on what changed."""
     memory, began = turn.memory, time.perf_counter()
     turn.touched = True
-    changes = await memory.rules.evaluate_paced(turn.now)
+    changes = turn.overtaken + await memory.rules.evaluate_paced(turn.now)
     if metrics:
         changes += await memory.rules.evaluate_paced(turn.now, metrics)
     collector.metrics.rules_s.observe(time.perf_counter() - began)
+    word = (changes, turn.transitions, turn.now, bool(turn.overtaken))
     if len(changes) + len(turn.transitions) > MANY:
-        turn.decisions.append(await asyncio.to_thread(memory.faults.apply, changes, turn.transitions, turn.now))
+        turn.decisions.append(await asyncio.to_thread(memory.faults.apply, *word))
     elif changes or turn.transitions:
-        turn.decisions.append(memory.faults.apply(changes, turn.transitions, turn.now))
+        turn.decisions.append(memory.faults.apply(*word))
     elif (due := memory.faults.next_due()) is not None and due <= turn.now:
         turn.decisions.append(memory.faults.tick(turn.now))
     _note_alerts(turn)
+
+
+async def judge_overtaken(turn: Turn) -> None:
+    """Let the rules see verdicts that later ones of the same request overtake; what they say is dated to those verdicts.
+
+    An outage that was over before it was learned would otherwise never be seen: only the newest value of a series is.
+    """
+    at = max(change.at for change in turn.transitions)
+    for change in await turn.memory.rules.evaluate_paced(turn.now, VERDICT_METRICS):
+        turn.overtaken.append(replace(change, at=min(change.at, at), active_at=min(change.active_at, at)))
 
 
 def _note_alerts(turn: Turn) -> None:

@@ -19,6 +19,7 @@ from collector import history
 from collector.admission import Admission
 from collector.blocks import Gathered
 from collector.decisions import Decisions, EngineState
+from collector.hearing import LaneHearing
 from collector.labels import labels_of
 from collector.lanes import Lanes
 from collector.ledger import Ledger
@@ -29,9 +30,11 @@ from collector.store import agents, faults, identity, rulestate, samples
 from collector.store.database import Store
 from config.site import Site
 from probes import wire
+from probes.reason import Reason
 from probes.sample import ReachState, Run, Transition
 from rules.alert import AlertChange, AlertState
 from rules.engine import RuleHealth
+from rules.hearing import Hearing
 from rules.source import LOOKBACK_MS, stale_mask
 
 log = logging.getLogger(__name__)
@@ -71,7 +74,9 @@ class Faults(Protocol):
         """Go on with what was stored."""
         ...
 
-    def apply(self, changes: Sequence[AlertChange], transitions: Sequence[Transition], now: int) -> Decisions:
+    def apply(
+        self, changes: Sequence[AlertChange], transitions: Sequence[Transition], now: int, past: bool = False
+    ) -> Decisions:
         """Decide on what changed."""
         ...
 
@@ -132,7 +137,7 @@ class Memory:
 class Makers:
     """How engines are made for a site: rule files are read and contracts checked before, so making does not fail."""
 
-    rules: Callable[[SeriesState], Rules]
+    rules: Callable[[SeriesState, Hearing], Rules]
     faults: Callable[[], Faults]
 
 
@@ -152,14 +157,14 @@ def load(store: Store, site: Site, makers: Makers, limits: Limits, now: int) -> 
         ownership = Ownership(site, identity.load_owners(connection))
         series = SeriesState(limits.series)
         lanes = Lanes(series, _intervals(site), labels_of(site))
-        rules = makers.rules(series)
+        rules = makers.rules(series, LaneHearing(lanes))
         engine = makers.faults()
         state = faults.load_state(connection)
         facts = _facts(identity.load_facts(connection))
         _restore_blocks(connection, series, now)
         _restore_held(samples.load_held(connection, now - HELD_MS), lanes)
-        lanes.restore(Transition(r.device, ReachState(r.state), r.reason, r.since, r.at, r.via) for r in state.reach)
         _restore_raw(samples.load_raw(connection), series, lanes)
+        lanes.restore(Transition(r.device, ReachState(r.state), r.reason, r.since, r.at, r.via) for r in state.reach)
         for device, found in facts.items():
             lanes.facts(device, found, now - LOOKBACK_MS)
         alerts = {rulestate.alert_id(alert): alert for alert in rulestate.load_alerts(connection)}
@@ -204,20 +209,21 @@ def _restore_held(frames: Iterable[bytes], lanes: Lanes) -> None:
 
 
 def _restore_raw(rows: Iterable[samples.RawRow], series: SeriesState, lanes: Lanes) -> None:
-    """Take back what raw batches say: all samples in the order of their times, then the newest run of each lane as its state.
+    """Take back what raw batches say: all samples in the order of their times, then the newest runs of each lane as its state.
 
     The verdicts in them are among the collector's own samples. About 12 us a run.
     """
     gathered = Gathered()
-    newest: dict[tuple[str, str], Run] = {}
+    newest: dict[tuple[str, str, bool], Run] = {}
     for row in rows:
         for run in history.gather_row(row, gathered):
-            before = newest.get((run.device, run.lane))
+            lane = run.device, run.lane, run.reason is Reason.OK
+            before = newest.get(lane)
             if before is None or before.at < run.at:
-                newest[run.device, run.lane] = run
+                newest[lane] = run
     keys, every = history.flat_of(gathered)
     _write_flat(series, keys, history.sorted_flat([every], 0, 1 << 62))
-    for run in newest.values():
+    for run in sorted(newest.values(), key=lambda run: run.at):  # the last good one, and what failed since
         with contextlib.suppress(SeriesKeyError, SeriesLimitError):
             lanes.adopt(run)
 
