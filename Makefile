@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types docs install clean
+.PHONY: demo test check lint types docs messages install clean
 
 demo: $(VENV)/.run
 	@$(BIN)/watchkeeper demo $(ARGS)
@@ -22,6 +22,18 @@ types: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/docs
+
+# Texts for translators: from the code into the template, from there into each language, and its compiled form.
+CATALOGUE := config/locale/watchkeeper
+ROOMS := agent cli collector config probes rules simulator
+PYBABEL := $(BIN)/pybabel
+
+messages: $(VENV)/.dev
+	$(PYBABEL) extract --no-default-keywords -k _ -k noted --no-wrap --sort-output --add-location=file \
+	  --project=watchkeeper --copyright-holder="The Watchkeeper Authors" -o $(CATALOGUE).pot $(ROOMS)
+	$(PYBABEL) update --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
+	  -D watchkeeper -i $(CATALOGUE).pot -d config/locale
+	$(PYBABEL) compile -D watchkeeper -d config/locale --statistics
 
 install: $(VENV)/.run
 
