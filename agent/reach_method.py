@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from config.profile import Step
 from config.site import Device, Site
@@ -12,7 +13,9 @@ from probes.registry import NEEDS, PROBES
 
 log = logging.getLogger(__name__)
 
+# One step for all devices: what it means is compiled once and shared (`probes.snmp.measure.StepOptions`).
 _SYS_UP_TIME = {"oid": "1.3.6.1.2.1.1.3.0", "type": "timeticks", "metric": "device_uptime_seconds"}
+_SNMP = Step("snmp_get", "reach", "reach-snmp", MappingProxyType({"objects": (_SYS_UP_TIME,)}))
 
 
 def compile_methods(site: Site, device: Device, methods: Sequence[str]) -> dict[str, Question]:
@@ -37,7 +40,7 @@ def compile_method(site: Site, device: Device, method: str) -> Question | None:
     """
     name, _, port = method.partition(":")
     if name == "snmp":
-        step = Step("snmp_get", "reach", "reach-snmp", {"objects": [_SYS_UP_TIME]})
+        step = _SNMP
     elif name == "tcp":
         step = Step("tcp", "reach", "reach-tcp", {"port": int(port or device.ports.get("tcp", 0))})
     else:
