@@ -118,6 +118,15 @@ class FaultEngine:
         self._dossier.received = now
         return self._finish(now)
 
+    def retire(self, devices: Iterable[str], now: int) -> Decisions:
+        """End the alarms of devices that are not in the site file any more: nothing will ever be heard of them."""
+        self._dossier.received = now
+        for device in sorted(set(devices) - self.site.devices.keys()):
+            for key in sorted(self._casebook.by_device.get(device, ())):
+                if self._casebook.alarms[key].condition is Condition.RAISED:
+                    self._clear(self._casebook.alarms[key], now)
+        return self._finish(now)
+
     def act(self, fault_id: str, step: str, person: str, now: int, note: str = "", **fields: str) -> Decisions:
         """Take a person's step with a fault.
 

@@ -84,7 +84,7 @@ def _note_alerts(turn: Turn) -> None:
 
 
 async def settle(collector: Collector) -> None:
-    """After a start or a new site file: note whose devices are whose, end the alerts whose rule is gone."""
+    """After a start or a new site file: note whose devices are whose, end the alerts whose rule or device is gone."""
     async with collector.writer.turn() as turn:
         memory = turn.memory
         turn.touched = True
@@ -93,6 +93,7 @@ async def settle(collector: Collector) -> None:
         memory.orphans = []
         if gone:
             turn.decisions.append(memory.faults.apply(gone, (), turn.now))
+        turn.decisions.append(memory.faults.retire(memory.ownership.gone(), turn.now))
         for agent in agents_of(memory.site):
             if agent not in memory.ledger.agents:
                 memory.ledger.seen(agent, turn.now)

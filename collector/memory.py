@@ -84,6 +84,10 @@ class Faults(Protocol):
         """Decide on what time alone changes."""
         ...
 
+    def retire(self, devices: Collection[str], now: int) -> Decisions:
+        """End what was wrong with devices that the site file does not name any more."""
+        ...
+
     def next_due(self) -> int | None:
         """Return when `tick` has something to do, None for never."""
         ...

@@ -44,6 +44,10 @@ class Ownership:
         """Return (device, agent) of every device."""
         return sorted(self._owner.items())
 
+    def gone(self) -> list[str]:
+        """Return the devices of earlier site files that are not in this one."""
+        return sorted({device for device, _ in self._former} - self._owner.keys())
+
     def devices(self, agent: str) -> list[str]:
         """Return the devices an agent watches."""
         return [device for device, owner in self._owner.items() if owner == agent]

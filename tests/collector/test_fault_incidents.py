@@ -7,7 +7,9 @@ import itertools
 import pytest
 
 from collector.fault import FaultState
-from kit.incidents import Incident, device, ring, tree
+from collector.faults import FaultEngine
+from config.contract import load_contract
+from kit.incidents import Incident, device, ring, site, tree
 
 # One device
 
@@ -301,3 +303,16 @@ def test_a_fault_that_comes_back_is_the_same_though_an_outage_above_lay_between(
     i.run(210)
     assert [(f.device, f.state.value, f.reopened) for f in i.real] == [("acc-1", "reopened", 1), ("core-1", "restored", 0)]
     assert i.real[0].affected == behind
+
+
+def test_a_fault_ends_with_the_device_that_left_the_site_file() -> None:
+    i = Incident(*tree())
+    i.down(0, "cam-2")
+    i.run(100)
+    i.down(100, "agg-1", "acc-1", "cam-1")
+    i.run(120)
+    left = FaultEngine(site(*(each for each in tree() if each.name != "cam-2")), load_contract("campus-network"))
+    left.load(i.engine.state())
+    i.keep(left.retire(["cam-2", "cam-1"], i.at(130)))
+    assert [(f.device, f.state.value) for f in i.real] == [("cam-2", "restored"), ("agg-1", "opened")]
+    assert i.real[0].restored_at == i.at(130) and i.real[1].affected == ("acc-1", "agg-1", "cam-1")
