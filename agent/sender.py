@@ -25,6 +25,7 @@ REQUEST_BYTES = 1 << 20
 REQUEST_FRAMES = 500
 LIVE_BYTES = 4 << 20  # what the sender keeps in its hands of each kind; the rest stays on the disk
 HEARTBEAT_S = 10.0
+LONGEST_BACKOFF_S = 15.0  # a collector that is back is not kept waiting longer for what happened meanwhile
 IMPATIENCE_S = 1.0  # a new transition cuts a back-off short, this long after the last attempt
 
 _LOUD = {
@@ -40,7 +41,7 @@ class _Lane:
     def __init__(self, name: str) -> None:
         self.name = name
         self.waiting: deque[Entry] = deque()
-        self.backoff = Backoff()
+        self.backoff = Backoff(longest_s=LONGEST_BACKOFF_S)
         self.wake = asyncio.Event()
         self.recovered = asyncio.Event()  # another lane got through
         self.most = REQUEST_BYTES
@@ -68,6 +69,7 @@ class Sender:
         self._changes = _Lane("changes")
         self._rest = _Lane("rest")
         self._backlog: deque[Entry] = deque()
+        self._told_old = False  # transitions of earlier starts are in the hands of `send_changes`
         self._last_attempt = clock.monotonic()
         self._said: str | None = None
         self.last_success: float | None = None
@@ -99,8 +101,9 @@ class Sender:
         lane.waiting.extendleft(reversed(kept))
 
     async def send_changes(self) -> None:
-        """Send transitions, for ever. A new one cuts a back-off short."""
+        """Send transitions in the order in which they came, for ever. A new one cuts a back-off short."""
         lane = self._changes
+        await self._take_old_changes()
         while True:
             await lane.wake.wait()
             lane.wake.clear()
@@ -108,6 +111,19 @@ class Sender:
                 wait_s = await self._deliver(lane, lane.take(lane.most), [])
                 if wait_s:
                     await self._pause(lane, wait_s, hurry=True)
+
+    async def _take_old_changes(self) -> None:
+        """Take the transitions spooled before this start, oldest first: they tell their story only in order."""
+        old: list[Entry] = []
+        for segment in self._spool.shelf.waiting():
+            found = await self._disk.run(self._spool.shelf.read, segment)
+            self._spool.shelf.let_go([entry for entry in found if not entry.urgent])
+            old += [entry for entry in found if entry.urgent]
+        self._told_old = True
+        self._changes.waiting.extendleft(reversed(old))
+        if old:
+            self._changes.wake.set()
+        self._rest.wake.set()
 
     async def send_rest(self) -> None:
         """Send live data, then backlog, then a sign of life when there was nothing for ten seconds; for ever."""
@@ -136,7 +152,7 @@ class Sender:
 
     async def _from_backlog(self, room: int, most: int) -> list[Entry]:
         """Return entries of the newest segment that waits, of up to `room` bytes; at least one where there is no live data."""
-        if not self._backlog and room > 0 and most:
+        if not self._backlog and room > 0 and most and self._told_old:
             segment = self._spool.shelf.newest_waiting()
             if segment is not None:
                 found = await self._disk.run(self._spool.shelf.read, segment)

@@ -63,11 +63,16 @@ class Shelf:
             found.position, found.passed, found.settled = offset, next_seq - first, next_seq - first
         self.segments[serial] = found
 
-    def newest_waiting(self) -> Segment | None:
-        """Return the newest segment with entries that the sender does not have in its hands."""
+    def waiting(self) -> list[Segment]:
+        """Return the segments with entries that the sender does not have in its hands, oldest first."""
         with self.mutex:
             waiting = [segment for segment in self.segments.values() if segment.waiting > 0]
-        return max(waiting, key=lambda segment: segment.serial, default=None)
+        return sorted(waiting, key=lambda segment: segment.serial)
+
+    def newest_waiting(self) -> Segment | None:
+        """Return the newest segment with entries that the sender does not have in its hands."""
+        waiting = self.waiting()
+        return waiting[-1] if waiting else None
 
     def read(self, segment: Segment) -> list[Entry]:
         """Return the entries of a segment that are neither acknowledged nor held, oldest first; they are held from now on.

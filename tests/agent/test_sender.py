@@ -118,6 +118,29 @@ async def test_after_a_restart_live_data_comes_before_the_backlog_and_all_arrive
     assert any(run.device == "d5000" for batch in first for run in batch.runs)
 
 
+async def test_transitions_of_earlier_starts_come_first_and_in_their_order(tmp_path: Path) -> None:
+    """Down, up, down of three starts must not arrive as down, down, up: the collector would see another story."""
+    for start in range(3):
+        old = Line(tmp_path, RecordingSink())
+        for n in range(500):
+            old.journal.run(run_of(start * 500 + n, payload=3000))
+            if n % 100 == 50:
+                old.journal.transition(change_of(f"t{start}-{n}"))
+                await old.journal.flush()
+        await old.journal.flush()
+        old.tasks = []
+        await old.stop()
+    sink = RecordingSink()
+    made = Line(tmp_path, sink)
+    made.journal.transition(change_of("t9-now"))
+    await made.journal.flush()
+    made.start()
+    await made.drained()
+    await made.stop()
+    told = [change.device for request in sink.requests for frame in request for change in decode_frame(frame).transitions]
+    assert told == sorted(told) and len(told) == 16
+
+
 async def test_catching_up_is_fast_and_never_starves_live_data(tmp_path: Path) -> None:
     """P14, a day made small: what was produced while the collector was away arrives beside what is being produced."""
     sink = RecordingSink()
