@@ -152,7 +152,11 @@ class Collector:
     def _makers(self, site: Site) -> tuple[Makers, Contract]:
         contract = self._contract or load_contract(site.contract)
         found: RuleSet = load_rules(self.rule_files(site))
-        return Makers(lambda series: RuleEngine(found, series), lambda: FaultEngine(site, contract, self._waits)), contract
+        makers = Makers(
+            lambda series, hearing: RuleEngine(found, series, hearing),
+            lambda: FaultEngine(site, contract, self._waits),
+        )
+        return makers, contract
 
     def rule_files(self, site: Site) -> list[Path]:
         """Return the rule files in force: those given, or the shipped ones and the site's own."""

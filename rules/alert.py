@@ -22,6 +22,14 @@ class Kind(StrEnum):
     UPDATED = "updated"  # still firing, its annotations read differently now
 
 
+class Gone(StrEnum):
+    """Why an alert ended although nobody saw its condition end."""
+
+    COMPONENT = "no longer there"  # a good answer without it
+    RULE = "its rule was removed"
+    DEVICE = "its device was removed from the site"
+
+
 class Phase(StrEnum):
     """Where an active alert stands."""
 
@@ -33,7 +41,8 @@ class Phase(StrEnum):
 class AlertChange:
     """One alert instance changed state. `labels` are its identity; `annotations` are expanded.
 
-    `active_at` is when the condition was first seen, `at` the evaluation time of this change.
+    `active_at` is when the condition was first seen, `at` the time of this change: of the evaluation, or of the answer that
+    ended it, where that is known. `reason` says why an alert ended if not by its condition (see `Gone`).
     """
 
     kind: Kind
@@ -43,6 +52,7 @@ class AlertChange:
     active_at: int
     at: int
     value: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
-from rules.alert import AlertChange, AlertState, Kind, Phase
+from rules.alert import AlertChange, AlertState, Gone, Kind, Phase
+from rules.hearing import Hearing
 from rules.machine import Active, Element, Machine, RuleFailure
 from rules.outputs import Recorder, Reporter
 from rules.promql.evaluate import Context, evaluate
@@ -23,7 +24,7 @@ from rules.promql.match import RegexError
 from rules.promql.parse import ExpressionError, parse
 from rules.promql.vector import EvaluationError, Value, Vector, label_sets, single
 from rules.rule import ANY, AlertRule, Group, RecordRule, RuleSet, metrics_read
-from rules.source import LOOKBACK_MS, SeriesSource
+from rules.source import LOOKBACK_MS, Index, Labels, SeriesSource, SeriesTable
 from rules.template_functions import Sample, TemplateError
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class _Alerting:
         self.machine = Machine(rule)
         self.health = RuleHealth(group.file, group.name, rule.name)
         self.reads = metrics_read([rule]) - _OUR_OWN
+        self.sources = self.reads  # with what its recorded metrics are made of
         self.reporter = Reporter(source)
         self.at = -1
 
@@ -98,9 +100,13 @@ class _Running:
 class RuleEngine:
     """All rules at work over one state."""
 
-    def __init__(self, rule_set: RuleSet, source: SeriesSource) -> None:
-        """Prepare the rules; the state is told how far back they read."""
+    def __init__(self, rule_set: RuleSet, source: SeriesSource, hearing: Hearing | None = None) -> None:
+        """Prepare the rules; the state is told how far back they read.
+
+        With a `hearing`, an alert whose series vanished with a failed poll is kept as it is until a good answer comes.
+        """
         self._source = source
+        self._hearing = hearing
         self._restored_at: int | None = None
         self._now: int | None = None
         self._install(rule_set)
@@ -108,6 +114,11 @@ class RuleEngine:
     def _install(self, rule_set: RuleSet) -> None:
         self._rules = rule_set
         self._groups = [_Running(group, self._source) for group in rule_set.groups]
+        made_of = {
+            rule.name: metrics_read([rule]) for group in rule_set.groups for rule in group.rules if isinstance(rule, RecordRule)
+        }
+        for machine in [rule for running in self._groups for rule in running.rules if isinstance(rule, _Alerting)]:
+            machine.sources = _sources(machine.reads, made_of)
         self._context = Context(self._source, rule_set.shared)
         self._source.retain(rule_set.spans())
 
@@ -229,8 +240,9 @@ class RuleEngine:
         rule.at = at
         changes: list[AlertChange] = []
         try:
-            for change in machine.step(elements, at, group.limit, query, lambda alert: self._unseen(rule, alert, as_of)):
-                changes.append(change)
+            seen: dict[Labels, int] = {}  # when alerts that end were last part of a result
+            for change in machine.step(elements, at, group.limit, query, self._holding(rule, seen, as_of)):
+                changes.append(self._ended(rule, change, seen.get(change.labels), as_of))
             rule.health.error, rule.health.evaluated_at = "", at
         finally:
             if changes or machine.active:
@@ -250,25 +262,58 @@ class RuleEngine:
         sets = label_sets(vector.labels, self._context.texts.text)
         return [Sample(dict(labels), value) for labels, value in zip(sets, vector.values.tolist(), strict=True)]
 
-    def _unseen(self, rule: _Alerting, alert: Active, at: int) -> bool:
-        """Say whether an alert from before a restart has to wait: what its rule reads of its device is not there again yet."""
-        if self._restored_at is None or at >= self._restored_at + GRACE_MS:
-            return False
-        own = {name for name, _ in rule.machine.rule.labels}
-        labels = [(name, text) for name, text in alert.labels if name not in own]
-        return not all(self._has_current(metric, labels, at) for metric in rule.reads)
+    def _holding(self, rule: _Alerting, seen: dict[Labels, int], at: int) -> Callable[[Active], bool]:
+        """Return what a machine asks before it ends an alert; notes in `seen` when that was last part of a result."""
 
-    def _has_current(self, metric: str, labels: list[tuple[str, str]], at: int) -> bool:
+        def hold(alert: Active) -> bool:
+            seen[alert.labels] = alert.seen_at
+            return self._held(rule, alert, at)
+
+        return hold
+
+    def _held(self, rule: _Alerting, alert: Active, at: int) -> bool:
+        """Say whether an alert that is not seen may not end yet, because nothing is heard of what its rule reads."""
+        labels = self._own(rule, alert.labels)
+        if self._hearing is not None and self._hearing.unheard(rule.sources, labels, at):
+            return True
+        if not alert.restored or self._restored_at is None:
+            return False
+        if all(self._has_current(metric, labels, at) for metric in rule.reads):
+            return False
+        return at < self._restored_at + GRACE_MS or (self._hearing is not None and self._hearing.silent(labels))
+
+    def _ended(self, rule: _Alerting, change: AlertChange, seen_at: int | None, at: int) -> AlertChange:
+        """Return the end of an alert with the time of the good answer that ended it, and why if it is not there any more."""
+        if change.kind is not Kind.RESOLVED or self._hearing is None or seen_at is None:
+            return change
+        labels = self._own(rule, change.labels)
+        answered = self._hearing.answered_at(rule.sources, labels, seen_at, at)
+        gone = not all(self._has_current(metric, labels, at) for metric in rule.reads if self._has_any(metric, labels))
+        return replace(change, at=change.at if answered is None else answered, reason=Gone.COMPONENT if gone else "")
+
+    @staticmethod
+    def _own(rule: _Alerting, labels: Labels) -> Labels:
+        """Return the labels that an alert has from its expression."""
+        given = {name for name, _ in rule.machine.rule.labels} | {"alertname"}
+        return tuple((name, text) for name, text in labels if name not in given)
+
+    def _has_any(self, metric: str, labels: Labels) -> bool:
+        """Say whether a metric has or had a series with these labels."""
+        table = self._source.table(metric)
+        return table is not None and len(self._rows(table, labels)) > 0
+
+    def _has_current(self, metric: str, labels: Labels, at: int) -> bool:
         """Say whether a metric has a current series with these labels, as far as that metric has them at all."""
         table = self._source.table(metric)
-        if table is None:
-            return False
+        return table is not None and len(table.instant(at, LOOKBACK_MS, self._rows(table, labels))[0]) > 0
+
+    def _rows(self, table: SeriesTable, labels: Labels) -> Index:
         columns, fits = table.columns, np.ones(table.size, np.bool_)
         for name, text in labels:
             if name in columns:
                 code = self._source.strings.find(text)
                 fits &= columns[name] == (-1 if code is None else code)
-        return bool(len(table.instant(at, LOOKBACK_MS, np.flatnonzero(fits))[0]))
+        return np.flatnonzero(fits)
 
     # state
 
@@ -333,6 +378,16 @@ class RuleEngine:
     def missed_slots(self) -> int:
         """Number of slots passed over because evaluation came too late."""
         return sum(running.missed for running in self._groups)
+
+
+def _sources(reads: frozenset[str], made_of: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return metrics with those that they are recorded from, and so on."""
+    found, left = set(reads), list(reads)
+    while left:
+        new = made_of.get(left.pop(), frozenset()) - found
+        found |= new
+        left += new
+    return frozenset(found)
 
 
 def _vector(value: Value) -> Vector:

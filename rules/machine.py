@@ -92,7 +92,7 @@ class Machine:
     def step(
         self, elements: list[Element], at: int, limit: int, query: Query | None, hold: Callable[[Active], bool]
     ) -> Iterator[AlertChange]:
-        """Take in the result of one evaluation and yield what changed; `hold` says which restored alerts may not end yet.
+        """Take in the result of one evaluation and yield what changed; `hold` says which absent alerts may not end yet.
 
         Changes nothing before it is certain that the result can be used.
 
@@ -150,10 +150,12 @@ class Machine:
         return alert.annotations != before
 
     def _absent(self, alert: Active, at: int, hold: Callable[[Active], bool]) -> Iterator[AlertChange]:
-        if alert.restored and hold(alert):
+        if hold(alert):
             if alert.phase is Phase.PENDING:
                 alert.active_at += at - alert.seen_at  # what nobody saw does not count
-            alert.seen_at = at
+                alert.seen_at = at
+            elif alert.restored:
+                alert.seen_at = at
             return
         if alert.phase is Phase.FIRING and self.rule.keep_firing_ms:
             if alert.keep_firing_since is None:

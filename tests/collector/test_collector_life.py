@@ -144,9 +144,7 @@ async def test_when_restarted_then_series_read_the_same(tmp_path: Path, packed: 
 async def test_when_the_history_is_asked_then_it_shows_samples_and_ends(tmp_path: Path) -> None:
     async with collecting(tmp_path, HandClock(START + 10_000), timers=False) as collector:
         agent = AgentSide()
-        await collector.ingest(
-            AGENT, agent.frame([run("core", START), run("core", START + 1000, reason=Reason.TIMEOUT, fan_ok=1.0)])
-        )
+        await collector.ingest(AGENT, agent.frame([run("core", START), run("core", START + 1000, fan_ok=1.0)]))
         for _ in range(2):
             (times, values), = [history.read(collector.store.connection, "temperature_celsius", 0, START + 10**6)[key("temperature_celsius", "core")]]  # fmt: skip # noqa: E501
             assert times.tolist() == [START, START + 1000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collector.hearing import LaneHearing
 from collector.lanes import HOLD_LAG_MS, Lanes
 from collector.series import SeriesState
 from kit.collecting import START, down, key, run, up
@@ -27,18 +28,52 @@ def test_when_a_good_run_leaves_a_series_out_then_it_ended() -> None:
     assert series.newest(TEMPERATURE) == (START + 1000, 41.0)
 
 
-def test_when_a_run_fails_then_all_but_what_the_probe_says_of_itself_ended() -> None:
+def test_when_runs_fail_then_what_was_said_stands_for_a_while_and_then_ends_once() -> None:
     series, made = lanes()
     made.run(run("core", START), START)
-    failed = run("core", START + 1000, reason=Reason.TIMEOUT, fan_ok=1.0)
-    ended = made.run(failed, START + 1000)
-    assert ended is not None
-    assert ended.keys == TEMPERATURE
-    assert series.newest(SUCCESS) == (START + 1000, 0.0)
-    assert series.newest(key("fan_ok", "core")) == (START + 1000, 1.0), "what was answered before it failed"
-    assert made.run(run("core", START + 2000, reason=Reason.TIMEOUT, fan_ok=1.0), START + 2000) is None, "ended only once"
-    assert made.run(run("core", START + 3000), START + 3000) is not None
-    assert series.newest(TEMPERATURE) == (START + 3000, 40.0), "and it is back"
+    for late in (30_000, 60_000, 75_000):
+        assert made.run(run("core", START + late, reason=Reason.TIMEOUT, fan_ok=1.0), START + late) is None
+    assert series.newest(TEMPERATURE) == (START, 40.0), "two and a half intervals"
+    assert series.newest(SUCCESS) == (START + 75_000, 0.0)
+    ended = made.run(run("core", START + 90_000, reason=Reason.TIMEOUT, fan_ok=1.0), START + 90_000)
+    assert ended is not None and ended.keys == TEMPERATURE
+    assert series.newest(key("fan_ok", "core")) == (START + 90_000, 1.0), "what was answered before it failed"
+    assert made.run(run("core", START + 120_000, reason=Reason.TIMEOUT, fan_ok=1.0), START + 120_000) is None
+    assert made.run(run("core", START + 150_000), START + 150_000) is not None
+    assert series.newest(TEMPERATURE) == (START + 150_000, 40.0), "and it is back"
+
+
+def test_when_a_device_is_down_then_what_it_said_ended_at_once_and_is_unheard_until_it_answers() -> None:
+    series, made = lanes()
+    ears, asked = LaneHearing(made), {"temperature_celsius"}
+    made.run(run("core", START), START)
+    assert not ears.unheard(asked, LABELS, START) and ears.silent(LABELS), "no verdict yet"
+    found = made.transition(down("core", START + 4000), START + 4000)
+    assert found is not None and [each.keys for each in found[1]] == [TEMPERATURE]
+    assert series.newest(TEMPERATURE) is None and series.newest(SUCCESS) is not None
+    assert ears.unheard(asked, LABELS, START + 4000) and ears.silent(LABELS)
+    made.transition(up("core", START + 9000), START + 9000)
+    made.run(run("core", START + 9500, reason=Reason.TIMEOUT, fan_ok=1.0), START + 9500)
+    assert ears.unheard(asked, LABELS, START + 9600), "it pings, but has not answered"
+    made.run(run("core", START + 11_000), START + 11_000)
+    assert not ears.unheard(asked, LABELS, START + 11_000)
+    assert ears.unheard(asked, LABELS, START + 10_000), "as of a moment before"
+    made.run(run("core", START + 12_000), START + 12_000)
+    assert ears.answered_at(asked, LABELS, START + 4000, START + 13_000) == START + 11_000, "the first good answer"
+
+
+def test_when_only_some_is_missing_then_only_that_is_unheard() -> None:
+    _series, made = lanes()
+    ears = LaneHearing(made)
+    both = {"temperature_celsius": 1.0, "fan_ok": 1.0}
+    made.run(run("core", START, **both), START)
+    made.run(run("core", START + 1, reason=Reason.TIMEOUT, fan_ok=1.0), START + 1)
+    assert ears.unheard({"temperature_celsius"}, LABELS, START + 1)
+    assert not ears.unheard({"fan_ok"}, LABELS, START + 1)
+    assert not ears.unheard({"temperature_celsius"}, (("device", "other"),), START + 1)
+    assert ears.unheard({"temperature_celsius"}, (("place", "x17"),), START + 1), "an alert about a place"
+    made.run(run("core", START + 2, fan_ok=1.0), START + 2)
+    assert not ears.unheard({"temperature_celsius"}, LABELS, START + 2), "a good answer without it: it is gone"
 
 
 def test_when_a_run_comes_late_then_it_changes_nothing() -> None:
