@@ -207,7 +207,7 @@ def cut(data: Path, devices: int) -> None:
     block, number = divmod(int(CUT.partition("-")[2]) - 1, 250)
     address = f"127.20.{block + 1}.{number + 2}"
     drop = f"ip daddr {address} drop; ip saddr {address} drop;"
-    rules = f"table inet {TABLE} {{ chain input {{ type filter hook input priority 0; {drop} }} }}"
+    rules = f"table inet {TABLE} {{\n chain input {{ type filter hook input priority 0; {drop} }}\n}}\n"
     try:
         subprocess.run(["nft", "-f", "-"], input=rules.encode(), check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
