@@ -129,6 +129,19 @@ def wait_for_fleet(port: int, own: int, devices: int, began: float, limit_s: flo
     return time.monotonic() - began, known
 
 
+@contextlib.contextmanager
+def started(site: Path, log: Path, what: str, port: int, own: int, devices: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the program, and print when the collector shows every device."""
+    began = time.monotonic()
+    with process(["up", "-c", str(site)], log) as up:
+        took, known = wait_for_fleet(port, own, devices, began, 120)
+        load = f"load {os.getloadavg()[0]:.1f}"
+        print(
+            f"{what}: {known} devices known after {took:.1f} s, {cpu_s(up.pid):.1f} s of CPU; {memory_mb(up.pid):.0f} MB; {load}"
+        )
+        yield up
+
+
 def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -159,13 +172,12 @@ def main() -> None:
         text = re.sub(r"(?m)^(collector|rules|agent):(\n[ -].*)*\n?", "", site.read_text())
         lanes = LANES.format(listen=own)
         site.write_text(f"{text}{lanes}rules: [extra.yml]\ncollector: {{listen: '127.0.0.1:{port}', data: data}}\n")
-        began = time.monotonic()
-        with process(["up", "-c", str(site)], folder / "up.log") as up:
-            took, known = wait_for_fleet(port, own, args.devices, began, 120)
-            print(f"start: {known} devices known after {took:.1f} s, {cpu_s(up.pid):.1f} s of CPU")
+        with started(site, folder / "up.log", "start", port, own, args.devices) as up:
             time.sleep(args.settle)
             measure(up.pid, port, own, args.seconds)
             cut(folder / "data", args.devices)
+        with started(site, folder / "up-again.log", "start with what was stored", port, own, args.devices):
+            pass
     print(f"logs: {folder}")
 
 
