@@ -135,10 +135,8 @@ def started(site: Path, log: Path, what: str, port: int, own: int, devices: int)
     began = time.monotonic()
     with process(["up", "-c", str(site)], log) as up:
         took, known = wait_for_fleet(port, own, devices, began, 120)
-        load = f"load {os.getloadavg()[0]:.1f}"
-        print(
-            f"{what}: {known} devices known after {took:.1f} s, {cpu_s(up.pid):.1f} s of CPU; {memory_mb(up.pid):.0f} MB; {load}"
-        )
+        cost = f"{cpu_s(up.pid):.1f} s of CPU, {memory_mb(up.pid):.0f} MB; load {os.getloadavg()[0]:.1f}"
+        print(f"{what}: {known} devices known after {took:.1f} s, {cost}")
         yield up
 
 
