@@ -38,14 +38,17 @@ class Rows:
         """Remember the keys; their rows are found at the first write."""
         self.keys = keys
         self._seen: tuple[int, int] | None = None
-        self._place: _Place | None = None
+        self._place: Index | None = None  # a `_Place`, one row for each of its fields
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
 class _Place(NamedTuple):
-    """Where rows lie now: global row, first ring cell, ring stride, ring length, milliseconds to keep; table number, row."""
+    """Where rows lie now: global row, first ring cell, ring stride, ring length, milliseconds to keep; table number, row.
+
+    Kept as one array for all seven: there are as many as devices times lanes.
+    """
 
     row: Index
     base: Index
@@ -73,6 +76,7 @@ class SeriesState:
         self._max = max_series
         self._slabs = np.zeros((0, 5), np.int64)  # start, ring base, cap, ring, keep of every table
         self._located = -1  # the arena's moves when `_slabs` was taken
+        self._seen = (0, 0)  # layout and moves as the last rows found them
 
     def __len__(self) -> int:
         return len(self._index)
@@ -150,10 +154,13 @@ class SeriesState:
         if self._located != self._arena.moves:
             slabs = [(t.slab.start, t.slab.ring_base, t.slab.cap, t.slab.ring, t.keep_ms) for t in self._tables]
             self._slabs, self._located = np.array(slabs, np.int64).reshape(-1, 5), self._arena.moves
-        start, base, stride, ring, keep = self._slabs[table].T
-        place = _Place(start + local, base + local, stride.copy(), ring.copy(), keep.copy(), table, local)
-        rows._place, rows._seen = place, (self.layout, self._arena.moves)
-        return place
+        rows._place = place = np.empty((len(_Place._fields), len(local)), np.int64)
+        place[:5], place[5], place[6] = self._slabs[table].T, table, local
+        place[:2] += local
+        if (seen := (self.layout, self._arena.moves)) != self._seen:
+            self._seen = seen
+        rows._seen = self._seen
+        return _Place(*place)
 
     def _create(self, keys: Iterable[bytes]) -> None:
         parsed = []
@@ -208,8 +215,8 @@ class SeriesState:
         if rows._place is None or rows._seen is None or rows._seen[0] != self.layout:
             return self._resolve(rows)
         if rows._seen[1] != self._arena.moves:
-            return self._locate(rows, rows._place.table, rows._place.local)
-        return rows._place
+            return self._locate(rows, *rows._place[5:])
+        return _Place(*rows._place)
 
     def _write(self, rows: Rows, values: Values, at_ms: int | Times) -> None:
         if not len(rows):
