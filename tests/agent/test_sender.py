@@ -125,7 +125,7 @@ async def test_transitions_of_earlier_starts_come_first_and_in_their_order(tmp_p
         for n in range(500):
             old.journal.run(run_of(start * 500 + n, payload=3000))
             if n % 100 == 50:
-                old.journal.transition(change_of(f"t{start}-{n}"))
+                old.journal.transition(change_of(f"t{start}-{n:03}"))
                 await old.journal.flush()
         await old.journal.flush()
         old.tasks = []
