@@ -21,7 +21,6 @@ WORDS = (
     noted("positional arguments"),
     noted("subcommands"),
     noted("show this help message and exit"),
-    noted("show program's version number and exit"),
     noted("%(prog)s: error: %(message)s\n"),
     noted("argument %(argument_name)s: %(message)s"),
     noted("the following arguments are required: %s"),
@@ -38,8 +37,8 @@ WORDS = (
     noted("unknown parser %(parser_name)r (choices: %(choices)s)"),
     noted("can't open '%(filename)s': %(error)s"),
 )
-_PIECE = re.compile(r"\s+|[\u1100-\uffef]|[^\s\u1100-\uffef]+")
-_NEVER_FIRST = "，。；：、）！？”》"
+_MARKS = "，。；：、）！？”》"  # begin no line, as `（“《` end none
+_PIECE = re.compile(rf"\s+|[（“《]*(?:[\u1100-\uffef]|[^\s\u1100-\uffef]+)[{_MARKS}]*")
 
 
 def speak(language: str) -> None:
@@ -73,7 +72,7 @@ def wrapped(text: str, width: int) -> list[str]:
     lines, line = [], ""
     for piece in _PIECE.findall(text):
         blank = " " if piece.isspace() else ""
-        if line and not blank and cell_len(line + piece) > width and piece not in _NEVER_FIRST:
+        if line and not blank and cell_len(line + piece) > width:
             lines.append(line.rstrip())
             line = ""
         line += blank if blank and line else "" if blank else piece

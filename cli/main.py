@@ -45,7 +45,7 @@ def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
             "  watchkeeper faults list -c site.yaml what is wrong right now\n"
         ),
     )
-    top.add_argument("--version", action="version", version=f"watchkeeper {release()}")
+    top.add_argument("--version", action="version", version=f"watchkeeper {release()}", help=_("show the version and exit"))
     top.add_argument(
         "--log-format",
         choices=("text", "json"),

@@ -28,7 +28,7 @@ class ConfigError:
         where = f"{self.file}:{self.line}" if self.line else self.file
         sentence = _("{text}.").format(text=self.message)
         parts = [where, self.key_path, sentence] if self.key_path else [where, sentence]
-        hint = " " + _("Did you mean '{suggestion}'?").format(suggestion=self.suggestion) if self.suggestion else ""
+        hint = _(" Did you mean '{name}'?").format(name=self.suggestion) if self.suggestion else ""
         return ": ".join(parts) + hint
 
     def to_dict(self) -> dict[str, str | int | None]:

@@ -304,8 +304,8 @@ class Located(ScalarKind):
         try:
             return self.check(text)
         except address.BadAddress as bad:
-            subject = "" if self.check is address.url else f"'{shown(text)}': "
-            raise Unfit(f"{subject}{bad}", bad.suggestion) from None
+            why = str(bad) if self.check is address.url else _("'{text}': {why}").format(text=shown(text), why=bad)
+            raise Unfit(why, bad.suggestion) from None
 
     def schema(self) -> Schema:
         """Return the JSON Schema."""
