@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 
 from agent.disk import Disk
 from agent.fleet import Fleet, devices_of, reach_methods
 from agent.journal import Journal
 from agent.metrics import AgentMetrics
 from agent.reach_lane import ReachLane
+from agent.recollection import Recollection, answering, recall
 from agent.runner import Runner
 from agent.schedule import Schedule
 from agent.self_report import EVERY_S, SelfReport
@@ -30,6 +34,8 @@ log = logging.getLogger(__name__)
 STALL_EVERY_S = 0.1
 SILENT_S = 120.0  # without a delivery for so long, /healthz says so
 LAST_DELIVERY_S = 1.0
+RECOLLECT_EVERY_S = 2.0
+REFRESH_TURNS = 30
 
 
 class Agent:
@@ -83,6 +89,8 @@ class Agent:
             await server.start()
             self._stack.push_async_callback(server.stop)
         await self._load(self.site, None)
+        self._recollection = Recollection(agent.spool.path, clock)
+        recall(self.reach.reach, await disk.run(self._recollection.load))
         self._stack.push_async_callback(self._quiet)
         self.schedule.start()
         for name, work in (
@@ -94,6 +102,7 @@ class Agent:
             ("clock", self.schedule.watch),
             ("loop", self._watch_loop),
             ("report", self._report_self),
+            ("recollection", partial(self._recollect, disk)),
         ):
             self.workers.start(name, work)
 
@@ -165,6 +174,17 @@ class Agent:
             stall_s = max(0.0, self._clock.monotonic() - before - STALL_EVERY_S)
             self.metrics.stall.observe(stall_s)
             self._stall_s = max(self._stall_s, stall_s)
+
+    async def _recollect(self, disk: Disk) -> None:
+        """Keep who answers, for the process after this one."""
+        kept: list[str] = []
+        for turn in itertools.count():
+            await asyncio.sleep(RECOLLECT_EVERY_S)
+            names = answering(self.reach.reach)
+            if names != kept or turn % REFRESH_TURNS == 0:
+                with contextlib.suppress(OSError):  # a full disk is told by the spool
+                    await disk.run(self._recollection.save, names)
+                    kept = names
 
     async def _report_self(self) -> None:
         while True:

@@ -204,7 +204,7 @@ class Reach:
     def _doubt(self, watch: Watch, method: str, sent: float, at: int) -> None:
         if watch.state is UP:
             self._suspect(watch, sent, at)
-        elif watch.state is not DOWN and sent - watch.started >= self.settings.grace_s:
+        elif watch.state is not DOWN and sent - watch.started >= watch.grace_s(self.settings):
             self._suspect(watch, watch.started, watch.started_at)
         elif watch.misses % 5 == 1:
             self._ask_others(watch, method)

@@ -57,7 +57,7 @@ def is_blind(reach: Reach) -> bool:
     independent devices; else that asks cannot even be sent.
     """
     anyone = any(watch.ever for watch in reach.watches.values())
-    if any(witness.ever for witness in reach.witnesses) or (reach.references and not anyone):
+    if any(witness.ever or witness.recalled for witness in reach.witnesses) or (reach.references and not anyone):
         return True
     roots = [root for root in reach.roots if root.state is not ReachState.DOWN and root.methods]
     return len(roots) >= LEAST_ROOTS or (bool(roots) and all(root.unreachable for root in roots))

@@ -33,6 +33,7 @@ class ReachSettings:
     burst_timeout_s: float = 1.0
     wait_s: float = 1.5  # the longest wait for an upstream's verdict or a sign that others answer
     grace_s: float = 10.0  # after the start, before a device that never answered is called down
+    restart_grace_s: float = 2.0  # the same, of one that answered before the agent was started again
     behind_grace_s: float = 60.0  # after its upstream came back, before a device behind it is called down for itself
     return_s: float = 1.0  # two good answers within this time are a return
     return_spacing_s: float = 0.2
@@ -58,6 +59,7 @@ class Watch:
     since: int = 0  # wall ms of the last announced change
     primary: int = 0  # index of the method that is asked in each interval
     ever: bool = False  # answered since the start
+    recalled: bool = False  # answered shortly before it
     after_blind: bool = False
     started: float = 0.0  # since when it is asked without any answer
     started_at: int = 0
@@ -99,6 +101,10 @@ class Watch:
     def loss(self) -> float:
         """Return the share of the last 30 asks that was lost, 0 to 1."""
         return self.history.bit_count() / min(self.asked, HISTORY) if self.asked else 0.0
+
+    def grace_s(self, settings: ReachSettings) -> float:
+        """Return how long it may be silent before that says something, while it never answered."""
+        return settings.restart_grace_s if self.recalled and self.state is None else settings.grace_s
 
     def count(self, missed: bool) -> None:
         """Remember one ask of the interval."""
