@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from collector import flap
 from collector.alarm import Alarm, Condition, Operator, Severity, Suppression
+from collector.flap import Damper
 from collector.observation import Observation
 
 
@@ -17,7 +17,7 @@ def pended(old: Alarm | None, seen: Observation, began_at: int, value: float) ->
     return replace(base, condition=Condition.PENDING, began_at=began_at, value=value, text=seen.text, texts=seen.texts)
 
 
-def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: float) -> Alarm:
+def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: float, damper: Damper) -> Alarm:
     """Return the alarm raised at event time `at`. Raised again under another severity, it keeps its beginning."""
     base = old or Alarm(seen.key, seen.problem, seen.severity, seen.effect)
     firing = tuple(sorted({*base.firing, seen.severity.value}, key=lambda word: Severity(word).rank))
@@ -33,9 +33,9 @@ def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: 
         unheard_at=None,
     )
     if base.condition is Condition.RAISED:
-        return freed(base) if base.hold == "unheard" else base
-    exponent = flap.struck(base.flap_exponent, base.flap_at, at)
-    flapping = flap.flaps(exponent, base.flapping)
+        return freed(base, damper) if base.hold == "unheard" else base
+    exponent = damper.struck(base.flap_exponent, base.flap_at, at)
+    flapping = damper.flaps(exponent, base.flapping)
     return freed(
         replace(
             base,
@@ -48,7 +48,8 @@ def raised(old: Alarm | None, seen: Observation, began_at: int, at: int, value: 
             began_at=began_at,
             raised_at=at,
             cleared_at=None,
-        )
+        ),
+        damper,
     )
 
 
@@ -58,32 +59,32 @@ def resolved(old: Alarm, severity: Severity) -> Alarm:
     return replace(old, firing=firing, severity=Severity(firing[0]) if firing else old.severity)
 
 
-def cleared(old: Alarm, at: int) -> Alarm:
+def cleared(old: Alarm, at: int, damper: Damper) -> Alarm:
     """Return the alarm cleared at event time `at`; one that flaps is held until it has been calm."""
-    exponent = flap.struck(old.flap_exponent, old.flap_at, at)
+    exponent = damper.struck(old.flap_exponent, old.flap_at, at)
     ended = replace(
         old,
         flap_exponent=exponent,
         flap_at=at,
-        flapping=flap.flaps(exponent, old.flapping),
+        flapping=damper.flaps(exponent, old.flapping),
         condition=Condition.CLEARED,
         cleared_at=at,
         firing=(),
         unheard_at=None,
     )
-    return freed(ended)
+    return freed(ended, damper)
 
 
-def freed(alarm: Alarm) -> Alarm:
+def freed(alarm: Alarm, damper: Damper) -> Alarm:
     """Return the alarm held back by nothing but, where it flaps, the wait for calm."""
     if alarm.flapping:
-        return replace(alarm, due_at=flap.calm_at(alarm.flap_exponent, alarm.flap_at), hold="flapping")
+        return replace(alarm, due_at=damper.calm_at(alarm.flap_exponent, alarm.flap_at), hold="flapping")
     return replace(alarm, due_at=None, hold="") if alarm.hold or alarm.due_at is not None else alarm
 
 
-def calmed(old: Alarm, now: int) -> Alarm:
+def calmed(old: Alarm, now: int, damper: Damper) -> Alarm:
     """Return the alarm once its penalty has faded: no longer flapping, nothing held."""
-    if now < flap.calm_at(old.flap_exponent, old.flap_at):
-        return freed(old)
+    if now < damper.calm_at(old.flap_exponent, old.flap_at):
+        return freed(old, damper)
     suppression = Suppression.NONE if old.suppression is Suppression.FLAPPING else old.suppression
     return replace(old, flapping=False, suppression=suppression, due_at=None, hold="")

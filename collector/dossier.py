@@ -65,7 +65,7 @@ class Dossier:
             region=self._region(device),
         )
         self.casebook.faults[fault.id] = fault
-        self.casebook.put_alarm(freed(replace(alarm, fault=fault.id, also=())))
+        self.casebook.put_alarm(freed(replace(alarm, fault=fault.id, also=()), self.settings.damper))
         fault = self._measured(fault, opening=True)
         clocks = self.clockwork.started(fault.level, fault.region, fault.complexity, self.received)
         fault = replace(fault, clocks=clocks)
@@ -95,13 +95,17 @@ class Dossier:
             suppression = Suppression.FLAPPING
         if suppression is not alarm.suppression:
             self.casebook.change(alarm.key, "suppression", suppression.value, at, self.received, reason)
-        self.casebook.put_alarm(freed(replace(alarm, fault=first, also=tuple(others), suppression=suppression)))
+        self.casebook.put_alarm(
+            freed(replace(alarm, fault=first, also=tuple(others), suppression=suppression), self.settings.damper)
+        )
 
     def reroot(self, fault: Fault, device: str, component: str, problem: str, reason: str, began_at: int) -> Fault:
         """Move a fault's root to what turned out to be the cause; its number, times and clocks stay."""
         fields = {"from": fault.device, "to": device, "reason": reason}
+        mistaken = {fault.device} - self.outlook.dark - {device}  # named as the root, but it lost nothing
         fault = replace(
             fault,
+            affected=tuple(name for name in fault.affected if name not in mistaken),
             device=device,
             component=component,
             problem=problem,
@@ -161,7 +165,12 @@ class Dossier:
         for key in self.casebook.raised[fault.id]:
             if self.casebook.alarms[key].suppression in OWN:
                 return True
-        return fault.flapping and any(self.casebook.alarms[key].flapping for key in self.casebook.members[fault.id])
+        return self._flaps(fault)
+
+    def _flaps(self, fault: Fault) -> bool:
+        """Return whether an alarm of a fault comes and goes; one that it only explains is judged once that is over."""
+        members = (self.casebook.alarms[key] for key in self.casebook.members[fault.id])
+        return any(alarm.flapping and alarm.suppression in OWN for alarm in members)
 
     def _recovery(self, fault: Fault, raised: Iterable[Alarm], at: int, alive: bool) -> None:
         """When the root is back, give what was behind it a bounded time for an answer of its own; take it back if not."""
@@ -171,7 +180,7 @@ class Dossier:
             if alarm.fault != fault.id:
                 continue  # the first fault that it belongs to keeps its time
             if alive and alarm.hold == "recovery":
-                self.casebook.put_alarm(freed(alarm))
+                self.casebook.put_alarm(freed(alarm, self.settings.damper))
             elif not alive and not alarm.hold:
                 self.casebook.put_alarm(replace(alarm, due_at=at + round(wait_s * 1000), hold="recovery"))
         self.casebook.dirty.discard(fault.id)
@@ -209,7 +218,7 @@ class Dossier:
             fault = self._levelled(fault, impact, opening)
         affected = lost | ({fault.device} & self.site.devices.keys())
         fault = self._counted(fault, affected, opening)
-        flapping = any(self.casebook.alarms[key].flapping for key in self.casebook.members[fault.id])
+        flapping = self._flaps(fault)
         if flapping != fault.flapping:
             fault = replace(fault, flapping=flapping)
             step = "flapping" if flapping else "calm"
@@ -305,6 +314,14 @@ class Dossier:
         fault = self.casebook.note(fault, "restored", at, self.received, person=person, note=note, deliver=True)
         self.casebook.put_fault(fault)
         return fault
+
+    def explain(self, alarm: Alarm, reason: str) -> None:
+        """Note in an alarm's fault that it ended although nobody saw it become good, and why."""
+        fault = self.casebook.faults.get(alarm.fault)
+        if fault is not None and fault.state in ACTIVE_STATES:
+            fields = {"device": alarm.key.device, "component": alarm.key.component, "rule": alarm.key.rule, "reason": reason}
+            at = alarm.cleared_at or self.received
+            self.casebook.put_fault(self.casebook.note(fault, "alarm-gone", at, self.received, fields=fields))
 
     def may_reopen(self, fault: Fault | None, began_at: int) -> bool:
         """Return whether what began at `began_at` is this restored fault come back."""

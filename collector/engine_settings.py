@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from collector.flap import Damper
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +22,4 @@ class EngineSettings:
     late_s: float = 30.0  # what is learned later than this is judged on its own event time
     observe_s: float = 300.0  # restored and good for so long: observed
     reopen_s: float = 1800.0
+    damper: Damper = field(default_factory=Damper)  # tells what flaps

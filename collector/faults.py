@@ -17,7 +17,7 @@ from collector.casebook import Casebook
 from collector.decisions import Decisions, DeviceReach, EngineState
 from collector.dossier import Dossier
 from collector.engine_settings import EngineSettings
-from collector.fault import Fault, FaultView
+from collector.fault import ACTIVE_STATES, Fault, FaultView
 from collector.observation import Kind, Observation, kind_of, observed
 from collector.outlook import Outlook
 from collector.steps import Steps
@@ -26,10 +26,11 @@ from collector.triage import Triage
 from config.contract import Contract
 from config.site import Site
 from probes.sample import ReachState, Transition
-from rules.alert import AlertChange
+from rules.alert import AlertChange, Gone
 from rules.alert import Kind as ChangeKind
 
 _EXPLAINED = (Suppression.BEHIND_UPSTREAM, Suppression.AGENT_BLIND)
+_FINAL = (Gone.RULE, Gone.DEVICE)  # an alarm that ends so will not be heard of again
 BLIND_RULE = "AgentBlind"
 
 
@@ -121,10 +122,16 @@ class FaultEngine:
     def retire(self, devices: Iterable[str], now: int) -> Decisions:
         """End the alarms of devices that are not in the site file any more: nothing will ever be heard of them."""
         self._dossier.received = now
-        for device in sorted(set(devices) - self.site.devices.keys()):
-            for key in sorted(self._casebook.by_device.get(device, ())):
-                if self._casebook.alarms[key].condition is Condition.RAISED:
-                    self._clear(self._casebook.alarms[key], now)
+        book = self._casebook
+        agents = {key.device for key, alarm in book.alarms.items() if kind_of(alarm.problem) is Kind.AGENT}
+        gone = set(devices) | {agent for agent in agents if not self._outlook.is_agent(agent)}
+        for device in sorted(gone - self.site.devices.keys()):
+            for key in sorted(book.by_device.get(device, ())):
+                if book.alarms[key].condition is Condition.RAISED:
+                    self._clear(book.alarms[key], now, Gone.DEVICE)
+                elif book.alarms[key].condition is Condition.PENDING and not book.alarms[key].fault:
+                    book.forget(key)
+        book.dirty |= {fault.id for fault in book.faults.values() if fault.state in ACTIVE_STATES}
         return self._finish(now)
 
     def act(self, fault_id: str, step: str, person: str, now: int, note: str = "", **fields: str) -> Decisions:
@@ -232,7 +239,7 @@ class FaultEngine:
         if change.kind is ChangeKind.FIRING:
             self._raise(seen, change.active_at, change.at, change.value, at)
         elif change.kind is ChangeKind.RESOLVED:
-            self._resolve(seen, change.at, at)
+            self._resolve(seen, change.at, at, change.reason)
         elif change.kind is ChangeKind.PENDING:
             self._casebook.put_alarm(alarming.pended(self._casebook.alarms.get(seen.key), seen, change.active_at, change.value))
         elif (alarm := self._casebook.alarms.get(seen.key)) is not None:
@@ -255,7 +262,7 @@ class FaultEngine:
         if old is not None and old.condition is not Condition.RAISED and old.suppression in _EXPLAINED:
             old = replace(old, fault="", also=(), suppression=Suppression.NONE)
         was_raised = old is not None and old.condition is Condition.RAISED
-        alarm = alarming.raised(old, seen, self._began(seen, active_at), event, value)
+        alarm = alarming.raised(old, seen, self._began(seen, active_at), event, value, self.settings.damper)
         self._casebook.put_alarm(alarm)
         if not was_raised:
             self._casebook.change(alarm.key, "condition", "raised", alarm.began_at, self._dossier.received)
@@ -274,17 +281,17 @@ class FaultEngine:
             return reach.since
         return active_at
 
-    def _resolve(self, seen: Observation, event: int, at: int) -> None:
+    def _resolve(self, seen: Observation, event: int, at: int, reason: str = "") -> None:
         alarm = self._casebook.alarms.get(seen.key)
         if alarm is None or alarm.condition is not Condition.RAISED:
             return
         alarm = alarming.resolved(alarm, seen.severity)
         if alarm.firing:
             self._casebook.put_alarm(alarm)
-        elif kind_of(alarm.problem) is not Kind.AGENT and self._unheard(alarm):
+        elif reason not in _FINAL and kind_of(alarm.problem) is not Kind.AGENT and self._unheard(alarm):
             self._casebook.put_alarm(replace(alarm, unheard_at=event))
         else:
-            self._clear(alarm, self._ended(alarm, event))
+            self._clear(alarm, self._ended(alarm, event), reason)
 
     def _unheard(self, alarm: Alarm) -> bool:
         """Return whether an alarm's end says nothing, because nothing is heard of its device."""
@@ -299,13 +306,15 @@ class FaultEngine:
             return reach.since
         return event
 
-    def _clear(self, alarm: Alarm, ended: int) -> None:
+    def _clear(self, alarm: Alarm, ended: int, reason: str = "") -> None:
         """End an alarm at its event time; whether its fault is over is seen when the fault is refreshed."""
         for name in {alarm.fault, *alarm.also} & self._casebook.grown:
             self._dossier.refresh(name, self._dossier.received)
-        alarm = alarming.cleared(self._casebook.alarms[alarm.key], ended)
+        alarm = alarming.cleared(self._casebook.alarms[alarm.key], ended, self.settings.damper)
         self._casebook.put_alarm(alarm)
-        self._casebook.change(alarm.key, "condition", "cleared", ended, self._dossier.received)
+        self._casebook.change(alarm.key, "condition", "cleared", ended, self._dossier.received, reason)
+        if reason:
+            self._dossier.explain(alarm, reason)
         kind = kind_of(alarm.problem)
         if kind is Kind.REACH:
             self._reach_changed(alarm.key.device, ended)
@@ -333,18 +342,21 @@ class FaultEngine:
 
     def _alarm_due(self, alarm: Alarm, when: int) -> None:
         if alarm.hold == "flapping":
-            self._casebook.put_alarm(alarming.calmed(alarm, when))
+            self._casebook.put_alarm(alarming.calmed(alarm, when, self.settings.damper))
             if not alarm.fault and alarm.condition is Condition.CLEARED:
                 self._casebook.forget(alarm.key)
         elif alarm.hold == "unheard":
             self._clear(alarm, max(alarm.began_at, self._outlook.since(alarm.key.device, when)))
         elif alarm.hold == "recovery":
             self._still_dark(alarm, when)
+        elif alarm.condition is Condition.RAISED and self._triage.judge.undecided(alarm):
+            due = when + round(self.settings.upstream_s * 1000)
+            self._casebook.put_alarm(replace(alarm, due_at=due, hold="port"))
         elif alarm.condition is Condition.RAISED:
             self._triage.decide(alarm, when, patient=alarm.hold == "settle")
 
     def _still_dark(self, alarm: Alarm, when: int) -> None:
         """The root is back and had its time: what is still wrong is a matter of its own."""
-        alarm = self._casebook.depart(alarming.freed(replace(alarm, suppression=Suppression.NONE)))
+        alarm = self._casebook.depart(alarming.freed(replace(alarm, suppression=Suppression.NONE), self.settings.damper))
         self._casebook.change(alarm.key, "suppression", "none", when, self._dossier.received, "its upstream is back")
         self._triage.decide(alarm, when, patient=False)

@@ -8,30 +8,34 @@ so until the penalty has fallen well below, to 4. We keep the exponent (the pena
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-HALF_LIFE_MS = 300_000
 CEILING = 8.0  # 256
-START = math.log2(35)
-STOP = 2.0  # 4
 
 
-def faded(exponent: float, since: int, now: int) -> float:
-    """Return the exponent at `now` of a penalty that had `exponent` at `since` (ms). Time that goes back fades nothing."""
-    return float(exponent * 0.5 ** (max(0, now - since) / HALF_LIFE_MS))
+@dataclass(frozen=True, slots=True)
+class Damper:
+    """The figures of the damper: seconds, and penalties at which flapping starts and ends."""
 
+    half_life_s: float = 300.0
+    start: float = 35.0
+    stop: float = 4.0
 
-def struck(exponent: float, since: int, now: int) -> float:
-    """Return the exponent right after one more transition at `now`."""
-    return min(faded(exponent, since, now) + 1.0, CEILING)
+    def faded(self, exponent: float, since: int, now: int) -> float:
+        """Return the exponent at `now` of a penalty that had `exponent` at `since` (ms). Time that goes back fades nothing."""
+        return float(exponent * 0.5 ** (max(0, now - since) / (1000 * self.half_life_s)))
 
+    def struck(self, exponent: float, since: int, now: int) -> float:
+        """Return the exponent right after one more transition at `now`."""
+        return min(self.faded(exponent, since, now) + 1.0, CEILING)
 
-def flaps(exponent: float, flapping: bool) -> bool:
-    """Return whether it counts as flapping, with hysteresis: starts above START, ends at STOP."""
-    return exponent > STOP if flapping else exponent > START
+    def flaps(self, exponent: float, flapping: bool) -> bool:
+        """Return whether it counts as flapping, with hysteresis: starts above `start`, ends at `stop`."""
+        return exponent > math.log2(self.stop) if flapping else exponent > math.log2(self.start)
 
-
-def calm_at(exponent: float, since: int) -> int:
-    """Return when (ms) a penalty left alone will have fallen to STOP."""
-    if exponent <= STOP:
-        return since
-    return since + math.ceil(HALF_LIFE_MS * math.log2(exponent / STOP))
+    def calm_at(self, exponent: float, since: int) -> int:
+        """Return when (ms) a penalty left alone will have fallen to `stop`."""
+        low = math.log2(self.stop)
+        if exponent <= low:
+            return since
+        return since + math.ceil(1000 * self.half_life_s * math.log2(exponent / low))

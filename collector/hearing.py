@@ -35,7 +35,7 @@ class LaneHearing:
     def silent(self, labels: Labels) -> bool:
         """Say if the device of these labels is not up, or one of its lanes has not answered well last."""
         device = dict(labels).get("device", "")
-        if not device:
+        if not self._lanes.knows(device):
             return False
         lanes = self._lanes.lanes_of.get(device, ())
         up = self._lanes.state(device) in (ReachState.UP, ReachState.SUSPECT)

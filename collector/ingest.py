@@ -188,7 +188,7 @@ def _apply_transition(turn: Turn, agent: str, change: Transition, extra: Extra) 
     memory = turn.memory
     if change.device == agent and agent not in memory.site.devices:
         own = _apply_blindness(turn, agent, change)
-        written = None if own is None else (own, [])
+        written: tuple[list[Own], list[Ended]] | None = None if own is None else (own, [])
     else:
         written = memory.lanes.transition(change, turn.now)
     if written is not None:

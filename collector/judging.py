@@ -18,7 +18,7 @@ from collector.ownership import agents_of
 from collector.store.audit import AuditEntry
 from collector.store.rulestate import alert_id
 from probes.sample import series_key
-from rules.alert import AlertChange, AlertState, Kind, Phase
+from rules.alert import AlertChange, AlertState, Gone, Kind, Phase
 from rules.source import LOOKBACK_MS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ async def settle(collector: Collector) -> None:
         memory = turn.memory
         turn.touched = True
         turn.owners = memory.ownership.pairs()
-        gone = [_ended(state, turn.now) for state in memory.orphans if state.phase is Phase.FIRING]
+        gone = [_ended(state, memory, turn.now) for state in memory.orphans if state.phase is Phase.FIRING]
         memory.orphans = []
         if gone:
             turn.decisions.append(memory.faults.apply(gone, (), turn.now))
@@ -100,8 +100,12 @@ async def settle(collector: Collector) -> None:
         _note_alerts(turn)
 
 
-def _ended(state: AlertState, now: int) -> AlertChange:
-    return AlertChange(Kind.RESOLVED, state.rule, state.labels, state.annotations, state.active_at, now, state.value)
+def _ended(state: AlertState, memory: Memory, now: int) -> AlertChange:
+    device = dict(state.labels).get("device", "")
+    why = Gone.RULE if device in {"", *memory.site.devices, *agents_of(memory.site)} else Gone.DEVICE
+    return AlertChange(
+        Kind.RESOLVED, state.rule, state.labels, state.annotations, state.active_at, now, state.value, reason=why
+    )
 
 
 # agents

@@ -262,6 +262,10 @@ class Lanes:
 
     # what is asked
 
+    def knows(self, device: str) -> bool:
+        """Say if the site has such a device."""
+        return device in self._labels
+
     def state(self, device: str) -> ReachState | None:
         """Return the verdict on a device, None if there is none."""
         known = self._verdicts.get(device)

@@ -127,7 +127,7 @@ class Memory:
     faults: Faults
     alerts: dict[rulestate.AlertId, AlertState]  # as stored
     facts: dict[str, dict[str, str]]
-    orphans: list[AlertState]  # active alerts whose rule is gone
+    orphans: list[AlertState]  # active alerts whose rule or device is gone
     started_at: int
     pace: Pace = field(default_factory=Pace)
     agent_values: dict[tuple[str, str], float] = field(default_factory=dict)  # by agent and metric, as last written
@@ -173,7 +173,8 @@ def load(store: Store, site: Site, makers: Makers, limits: Limits, now: int) -> 
             lanes.facts(device, found, now - LOOKBACK_MS)
         alerts = {rulestate.alert_id(alert): alert for alert in rulestate.load_alerts(connection)}
     _drop_strangers(series, site)
-    orphans = rules.restore(list(alerts.values()), now)
+    strange = [alert for alert in alerts.values() if _stranger(alert, site)]
+    orphans = strange + rules.restore([alert for alert in alerts.values() if not _stranger(alert, site)], now)
     engine.load(state)
     admission = Admission(site.name, ownership, limits, series.__contains__)
     memory = Memory(site, ledger, ownership, admission, series, lanes, rules, engine, alerts, facts, orphans, now)
@@ -191,6 +192,11 @@ def _drop_strangers(series: SeriesState, site: Site) -> None:
         strange = [code for code in np.unique(column).tolist() if code and series.strings.text(code) not in known]
         for row in np.flatnonzero(np.isin(column, strange)).tolist() if strange else ():
             series.drop(Rows([table.keys[row] or b""]))
+
+
+def _stranger(alert: AlertState, site: Site) -> bool:
+    """Say if an alert is about a device that the site file does not name any more."""
+    return dict(alert.labels).get("device", "") not in {"", *site.devices, *agents_of(site)}
 
 
 def _intervals(site: Site) -> dict[str, float]:

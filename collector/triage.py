@@ -28,7 +28,7 @@ class Triage:
         """Put a raised alarm where it belongs: into a fault, into a new one, or (`patient`) on hold for a bounded time."""
         if not self.dossier.levels.opens(alarm.severity, alarm.problem):
             if alarm.hold:
-                self.casebook.put_alarm(alarming.freed(alarm))
+                self.casebook.put_alarm(alarming.freed(alarm, self.dossier.settings.damper))
             return
         verdict = self.judge.judge(alarm, patient)
         if isinstance(verdict, Wait):
@@ -58,6 +58,8 @@ class Triage:
             self._contributing(alarm.key.device, fault.id)
         elif kind_of(alarm.problem) is Kind.REACH and self.topology.downstream.get(alarm.key.device):
             self._absorb(alarm.key.device, verdict.faults[0], alarm.began_at, at)
+        if kind_of(alarm.problem) is Kind.REACH:
+            self._absorb_ports(alarm.key.device, verdict.faults[0], alarm.began_at)
 
     def _open(self, alarm: Alarm, verdict: Open, at: int) -> None:
         own = verdict.device == alarm.key.device
@@ -65,7 +67,7 @@ class Triage:
         if earlier is not None:
             self.dossier.reopen(earlier, alarm.began_at, alarm.problem)
             if alarm.fault == earlier.id:
-                self.casebook.put_alarm(alarming.freed(alarm))
+                self.casebook.put_alarm(alarming.freed(alarm, self.dossier.settings.damper))
             else:
                 self.dossier.join(alarm, [earlier.id], Suppression.NONE, alarm.began_at, verdict.reason)
             fault = self.casebook.faults[earlier.id]
@@ -74,6 +76,7 @@ class Triage:
         if kind_of(verdict.problem) in (Kind.REACH, Kind.MAINS, Kind.AGENT):
             self._absorb(verdict.device, fault.id, fault.began_at, at)
         if kind_of(verdict.problem) is Kind.REACH:
+            self._absorb_ports(verdict.device, fault.id, fault.began_at)
             self._contributing(verdict.device, fault.id)
 
     def _earlier(self, alarm: Alarm, verdict: Open) -> Fault | None:
@@ -136,6 +139,19 @@ class Triage:
                 alarm = self.casebook.alarms[key]
                 if alarm.hold in WAITING and alarm.condition is Condition.RAISED:
                     self.decide(alarm, at, patient=True)
+
+    def _absorb_ports(self, device: str, fault_id: str, began_at: int) -> None:
+        """Draw into the fault of a dark device those of ports that lead to it alone, opened before its own verdict came.
+
+        Not where there are several ways to it: two cuts of a ring are two places to mend.
+        """
+        ups = self.topology.upstream.get(device, ())
+        for name in sorted(self.casebook.by_root.get(ups[0], ())) if len(ups) == 1 else ():
+            fault = self.casebook.faults[name]
+            together = abs(fault.began_at - began_at) <= self.dossier.settings.together_s * 1000
+            leads = self.topology.leads_to(ups[0], fault.component) == (device,)
+            if name != fault_id and together and leads and kind_of(fault.problem) is Kind.LINK:
+                self.dossier.merge(fault, self.casebook.faults[fault_id], f"leads to {device}")
 
     def _contributing(self, device: str, fault_id: str) -> None:
         """Name the faults of links whose loss earlier is why this one is an outage."""

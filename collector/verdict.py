@@ -46,7 +46,7 @@ class Open:
 
 
 Verdict = Join | Wait | Open
-WAITING = ("settle", "upstream")
+WAITING = ("settle", "upstream", "port")
 
 
 class Judge:
@@ -193,6 +193,11 @@ class Judge:
         if patient and (leads or self.outlook.suspect(alarm.key.device) or self.outlook.doubtful(alarm.key.device)):
             return Wait(self.settings.upstream_s, "upstream")
         return self._same_component(alarm) or self._own(alarm)
+
+    def undecided(self, alarm: Alarm) -> bool:
+        """Return whether the agent is just checking what the port leads to, after the usual wait for it."""
+        waited = alarm.hold == "upstream" and kind_of(alarm.problem) is Kind.LINK
+        return waited and any(self.outlook.suspect(child) for child in self.outlook.leads_to(alarm))
 
     def _other(self, alarm: Alarm, kind: Kind, patient: bool) -> Verdict:
         device = alarm.key.device
