@@ -49,6 +49,7 @@ class ReachTarget:
     address: str
     questions: dict[str, Question] = field(default_factory=dict)
     report: Report | None = None
+    made_of: object = None  # what questions and report were compiled from
 
 
 Due = tuple[ReachTarget, bool, int]  # target, routine, turn
@@ -85,15 +86,18 @@ class ReachLane:
         now, at = self._clock.monotonic(), self._clock.now()
         wanted: dict[str, ReachTarget] = {}
         for device, methods in devices:
-            questions = compile_methods(site, device, methods)
+            known, made_of = self.targets.get(device.name), (site.name, device, methods)
+            if known is not None and known.made_of == made_of:
+                questions, report = known.questions, known.report
+            else:
+                questions, report = compile_methods(site, device, methods), Report(site, device)
             usable = tuple(method for method in methods if method == "icmp" or method in questions)
             if not usable:
                 log.error("device %s cannot be asked whether it is there: none of %s can be used", device.name, methods)
-            known = self.targets.get(device.name)
             if known is not None and known.address != device.address:
                 self.reach.remove(device.name)
             watch = self.reach.add(device.name, usable, tuple(up.device for up in device.upstream), now, at)
-            wanted[device.name] = ReachTarget(watch, device.address, questions, Report(site, device))
+            wanted[device.name] = ReachTarget(watch, device.address, questions, report, made_of)
         for name in self.targets.keys() - wanted.keys():
             self.reach.remove(name)
         self.targets = wanted

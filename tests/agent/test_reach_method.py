@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
+from agent.metrics import AgentMetrics
+from agent.reach_lane import ReachLane
 from agent.reach_method import compile_method, compile_methods
+from config.clock import SystemClock
 from config.secret import Secret
 from config.site import Credentials, SnmpCredentials
 from kit.asking import one_device
+from probes.net import Net
 from probes.snmp.get import GetQuestion
 
 SNMP = Credentials("read-only", snmp=SnmpCredentials("2c", Secret("public", "file:/test")))
@@ -34,3 +40,23 @@ def test_what_cannot_be_asked_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
     site, device = one_device(tmp_path)
     assert compile_methods(site, device, ("icmp", "snmp", "tcp:443", "smoke")).keys() == {"tcp:443"}
     assert "unknown reach method 'smoke'" in caplog.text
+
+
+async def test_a_reload_compiles_only_what_changed(tmp_path: Path) -> None:
+    site, first = one_device(tmp_path, credentials=SNMP)
+    second = replace(first, name="core-2", address="127.0.0.2")
+    settings: Any = SimpleNamespace(name="agent", gateway="none", references=(), lanes={})
+    site = replace(site, agent=settings)
+    lane = ReachLane(settings, cast(Net, None), SystemClock(), AgentMetrics("agent"), Mock(), Mock())
+    lane.set_devices(site, [(first, ("icmp", "snmp")), (second, ("icmp", "snmp"))])
+    before = dict(lane.targets)
+    again, moved = replace(first), replace(second, address="127.0.0.3")
+    lane.set_devices(site, [(again, ("icmp", "snmp")), (moved, ("icmp", "snmp"))])
+    assert lane.targets["core-1"].questions is before["core-1"].questions
+    assert lane.targets["core-1"].report is before["core-1"].report
+    assert lane.targets["core-1"].watch is before["core-1"].watch
+    assert lane.targets["core-2"].questions is not before["core-2"].questions
+    assert lane.targets["core-2"].watch is not before["core-2"].watch
+    lane.set_devices(replace(site, name="south"), [(again, ("icmp", "snmp"))])
+    assert lane.targets["core-1"].report is not before["core-1"].report, "its series carry the site's name"
+    assert lane.targets.keys() == {"core-1"}
