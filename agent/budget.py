@@ -42,8 +42,8 @@ class Health:
         self.retries += 1
 
     def recovered(self, now: float) -> None:
-        """The device is reached again: ask at once."""
-        self.failures, self.retries = 0, 0
+        """The device is reached again: as good as any until it fails anew."""
+        self.failures, self.retries, self.sick = 0, 0, False
         self.due = now
 
 

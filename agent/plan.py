@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class LanePlan:
     budget: DeviceBudget
     health: Health = field(default_factory=Health)
     busy: bool = False
+    round: asyncio.Task[None] | None = None  # the newest one
+    excused: bool = False  # its device came back meanwhile: if it fails, it is begun again
 
 
 @dataclass(slots=True, eq=False)

@@ -74,8 +74,8 @@ class Runner:
         return ""
 
     def _begin(self, plan: LanePlan, due: float) -> None:
-        plan.busy = True
-        task = asyncio.create_task(self._round(plan, due))
+        plan.busy, plan.excused = True, False
+        plan.round = task = asyncio.create_task(self._round(plan, due))
         self._rounds.add(task)
         task.add_done_callback(self._ended)
 
@@ -96,11 +96,21 @@ class Runner:
             self._metrics.in_flight.set(self.floor.in_flight)
 
     def recovered(self, plans: Iterable[LanePlan]) -> None:
-        """A device is reached again: ask its sick lanes at once."""
+        """A device is reached again: ask its lanes at once, whatever was under way.
+
+        A round of a failing lane that is under way is ended: it began while the device was silent. Lanes that were well keep
+        their time; should their round under way fail all the same, that says nothing, and they are asked again.
+        """
         now = self._clock.monotonic()
         for plan in plans:
-            if plan.health.sick:
-                plan.health.recovered(now)
+            if not plan.health.failures and not plan.health.sick:
+                plan.excused = plan.busy
+                continue
+            plan.health.recovered(now)
+            self._sick.discard(plan)
+            if plan.busy and plan.round is not None:
+                plan.round.cancel()
+            self._begin(plan, now)
 
     def forget(self, plans: Iterable[LanePlan]) -> None:
         """Stop asking these; rounds under way end by themselves."""
@@ -122,7 +132,10 @@ class Runner:
                 runs = await self._ask_all(plan, started)
                 self._end(plan, runs, self._clock.monotonic() - started)
         finally:
-            plan.busy = False
+            if plan.round is asyncio.current_task():  # no other has taken its place
+                plan.busy = False
+        if plan.excused:
+            self._begin(plan, self._clock.monotonic())
 
     async def _ask_all(self, plan: LanePlan, started: float) -> list[Run]:
         runs: list[Run] = []
@@ -166,6 +179,9 @@ class Runner:
         if len(runs) < len(plan.steps):
             bad = Reason.TIMEOUT if bad is Reason.OK else bad
         answered = any(run.reason in _ANSWERED for run in runs)
+        plan.excused = plan.excused and not answered
+        if plan.excused:
+            return
         self._metrics.runs.labels(plan.lane, bad.value).inc()
         plan.health.ended(answered, plan.interval_s, self._clock.monotonic())
         (self._sick.add if plan.health.sick else self._sick.discard)(plan)

@@ -131,10 +131,43 @@ async def test_a_sick_lane_is_asked_ever_more_rarely_and_returns() -> None:
     desk.runner.recovered([plan])
     question.fate = "good"
     async with asyncio.timeout(2):
-        while plan.health.sick:
+        while plan.health.sick or not desk.runs[-1].values[-2]:
             await asyncio.sleep(0.01)
     worker.cancel()
-    assert desk.runs[-1].values[-2] == 1.0
+
+
+@pytest.mark.parametrize("failed_before", [0, 1, 3, 5])
+async def test_a_device_that_is_back_is_asked_at_once_whatever_was_under_way(failed_before: int) -> None:
+    desk, question = Desk(), Fake("silent")
+    plan = plan_of("d", question, timeout_s=0.02)
+    for _ in range(failed_before):
+        desk.runner._begin(plan, time.monotonic())
+        while plan.busy:
+            await asyncio.sleep(0.005)
+    slow = plan.timeout_s = 0.3
+    desk.runner._begin(plan, time.monotonic())
+    await asyncio.sleep(0.05)
+    recorded = len(desk.runs)
+    question.fate = "good"
+    desk.runner.recovered([plan])
+    async with asyncio.timeout(slow + 1.0):
+        while len(desk.runs) == recorded or plan.busy:
+            await asyncio.sleep(0.005)
+    assert [run.reason for run in desk.runs[recorded:]] == [Reason.OK], "the round from before says nothing"
+    assert not plan.health.sick and plan.health.failures == 0 and plan not in desk.runner._sick
+
+
+async def test_a_suspicion_that_came_to_nothing_asks_nobody() -> None:
+    desk, question = Desk(), Fake(takes_s=0.05)
+    plan = plan_of("d", question)
+    desk.runner.recovered([plan])
+    assert not plan.busy
+    desk.runner._begin(plan, time.monotonic())
+    await asyncio.sleep(0.01)
+    desk.runner.recovered([plan])
+    while plan.busy:
+        await asyncio.sleep(0.01)
+    assert question.asked == 1 and len(desk.runs) == 1
 
 
 async def test_a_device_that_is_down_is_asked_by_the_sick_lane_only_and_its_runs_say_so() -> None:
