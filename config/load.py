@@ -64,7 +64,7 @@ def _known(written: Written, profiles: Mapping[str, Profile]) -> Known:
     return Known(
         credentials={name: replace(entry, name=name) if entry else None for name, entry in credentials.items()},
         places=written.places if parts.places_given else None,
-        agents=frozenset(agents | ({own} if own else set())),
+        agents=None if parts.agent.get("collector") and not agents else frozenset(agents | ({own} if own else set())),
         profiles=profiles,
     )
 
@@ -74,7 +74,7 @@ def _unassigned(written: Written, known: Known, reading: Reading, file: str) -> 
     reading.enter(file)
     drafts = written.parts.devices
     free = [draft.values["name"] for draft in drafts if not draft.values.get("agent")]
-    if len(known.agents) > 1 and not written.parts.agent and free:
+    if len(known.agents or ()) > 1 and not written.parts.agent and free:
         message = _("{count} devices (such as {name}) name no agent, but there are several")
         reading.warn(0, message.format(count=len(free), name=free[0]))
     if not drafts:

@@ -21,11 +21,14 @@ from config.topology import closed_loops
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The names there are. `places` is None where the site lists none, so that devices may name any."""
+    """The names there are. `places` is None where the site lists none, so that devices may name any; so is `agents` in the
+
+    file of an agent whose collector is elsewhere: only that one knows them all.
+    """
 
     credentials: Mapping[str, Credentials | None]
     places: Iterable[str] | None
-    agents: frozenset[str]
+    agents: frozenset[str] | None
     profiles: Mapping[str, Profile]
 
 
@@ -69,7 +72,8 @@ class _Check:
         self._name(draft, "credentials", self._known.credentials, _("there are no credentials '{name}'"))
         if self._known.places is not None:
             self._name(draft, "place", self._known.places, _("there is no place '{name}'"))
-        self._name(draft, "agent", self._known.agents, _("there is no agent '{name}'"))
+        if self._known.agents is not None:
+            self._name(draft, "agent", self._known.agents, _("there is no agent '{name}'"))
         self._name(draft, "class", self._classes, _("there is no device class '{name}'"))
         self._profile(draft)
         upstream = [way.device for way in draft.values.get("upstream") or ()]

@@ -310,6 +310,15 @@ def test_devices_that_no_agent_is_named_for(tmp_path: Path) -> None:
     assert warning.endswith("site.yaml: 1 devices (such as a) name no agent, but there are several.")
 
 
+def test_an_agents_file_may_share_the_devices_of_others(tmp_path: Path) -> None:
+    folder = site_folder(tmp_path)
+    devices = f"devices:\n{device_line('a', ', agent: x1')}{device_line('b', ', agent: x2, upstream: a')}"
+    site = load(folder, f"{HEAD}{devices}agent: {{name: x1, collector: 'https://centre.example', token: env:TOKEN}}\n")
+    assert site.devices["b"].agent == "x2"
+    (error,) = mistakes(folder, f"{HEAD}{devices}agent: {{name: x1}}\n")
+    assert "there is no agent 'x2'" in error
+
+
 def test_ten_thousand_wrong_references_are_ten_thousand_errors_soon(tmp_path: Path) -> None:
     text = HEAD + "devices:\n" + "".join(device_line(f"acc-{n}", f", upstream: cor-{n}") for n in range(10_000))
     assert len(mistakes(site_folder(tmp_path), text)) == 10_000
