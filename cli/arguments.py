@@ -59,6 +59,11 @@ class Parser(argparse.ArgumentParser):
 class HelpFormatter(argparse.HelpFormatter):
     """Breaks lines by the cells that a terminal shows. A text that has line breaks of its own keeps them."""
 
+    def _format_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None) -> str:
+        said = gettext.gettext("usage: ") if prefix is None else prefix
+        blank = " " * cell_len(said)
+        return said + super()._format_usage(usage, actions, groups, blank).removeprefix(blank)
+
     def _split_lines(self, text: str, width: int) -> list[str]:
         return wrapped(text, width)
 

@@ -209,7 +209,7 @@ class _Demo:
         for act in self._persona.due(faults, self._at(), self._args.speed):
             self._screen.person(self._at(), act.fault, act.step)
             try:
-                await desk.act(act.fault.id, act.step.step, act.step.person, act.step.note)
+                await desk.act(act.fault.id, act.step.step, act.step.person, _(act.step.note))
             except DeskError as error:
                 log.warning("%s", error)
 

@@ -89,12 +89,12 @@ def clock() -> Finding:
     """Check that the wall clock has been set and that the kernel believes it to be synchronised."""
     now = time.time()
     if now < EARLIEST:
-        return Finding(_("clock"), "problem", time.ctime(now), _("The clock was never set: configure NTP."))
+        return Finding(_("wall clock"), "problem", time.ctime(now), _("The clock was never set: configure NTP."))
     synchronised = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyd") or shutil.which("ntpd")
     if not synchronised:
         advice = _("Fault times are only as right as this clock: run chrony or systemd-timesyncd.")
-        return Finding(_("clock"), "warning", _("no sign of time synchronisation"), advice)
-    return Finding(_("clock"), "ok", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)))
+        return Finding(_("wall clock"), "warning", _("no sign of time synchronisation"), advice)
+    return Finding(_("wall clock"), "ok", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)))
 
 
 def receive_buffer() -> Finding:

@@ -123,7 +123,7 @@ def _facts(fault: Mapping[str, Any], now: datetime) -> list[tuple[str, str]]:
         (_("state"), _(str(fault.get("state", "")))),
         (_("root"), _("{root} ({problem}: {reason})").format(root=root, problem=problem, reason=reason)),
         (_("level because"), reason_shown(str(fault.get("level_reason") or "-"))),
-        (_("affected"), f"{len(affected)}: {named}"),
+        (_("affected"), _("{count}: {names}").format(count=len(affected), names=named)),
     ]
     for name, title in (("began_at", _("began")), ("opened_at", _("opened")), ("restored_at", _("restored"))):
         if fault.get(name):
