@@ -32,6 +32,7 @@ from cli.quick_rules import write_quick_rules
 from cli.screen import WIDE, Screen
 from collector.access import operator_token
 from collector.engine_settings import EngineSettings
+from collector.flap import Damper
 from config.clock import SystemClock
 from config.contract import load_contract
 from config.errors import ConfigErrors
@@ -49,7 +50,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PACE = 30.0  # the rules' waits are divided by this: a minute has to be enough
-WAITS = EngineSettings(boot_s=10.0, unheard_s=2.0, observe_s=10.0, reopen_s=60.0)  # the same for the fault engine's long ones
+WAITS = EngineSettings(  # the same for the fault engine's long ones
+    boot_s=10.0, unheard_s=2.0, observe_s=10.0, reopen_s=60.0, damper=Damper(half_life_s=60.0, start=20.0, stop=16.0)
+)
 LOOK_S = 0.25  # how often faults are read
 SETTLE_S = 20.0  # after the last step, for what is still to come
 END_S = 1.5  # how long the halves may take to end

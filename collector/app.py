@@ -14,7 +14,7 @@ from collector import judging, upkeep
 from collector.access import Access, operator_token
 from collector.api import make_app
 from collector.engine_settings import EngineSettings
-from collector.fault import FaultView
+from collector.fault import Fault, FaultView
 from collector.faults import FaultEngine
 from collector.ingest import VERDICT_METRICS, IngestRefused, Receipt, apply, prepare
 from collector.limits import Limits
@@ -54,6 +54,7 @@ class Collector:
         writer: the one that changes anything, once started.
         metrics: its own metrics.
         port: the TCP port it listens on, once started (0 if it does not listen).
+        faults_due: when the fault engine has something to do (ms), None for never.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Collector:
         self.access: Access
         self.sound: bool | None = None
         self.port = 0
+        self.faults_due: int | None = None
         self._rule_paths, self._contract, self._waits = rule_paths, contract, waits
         self._listen, self._timers, self._reserve_bytes, self._hook = listen, timers, reserve_bytes, hook
         self._server: Server | None = None
@@ -130,6 +132,7 @@ class Collector:
             asyncio.create_task(upkeep.forever(self, name, work, every_s), name=name)
             for name, work, every_s in (
                 ("judging", judging.tick, judging.TICK_S),
+                ("waits", judging.end_waits, judging.WAIT_S),
                 ("room", upkeep.keep_room, upkeep.ROOM_S),
                 ("retention", upkeep.retain, upkeep.RETAIN_S),
                 ("compaction", upkeep.compact, upkeep.COMPACT_S),
@@ -247,12 +250,21 @@ class Collector:
         """
         async with self.writer.turn() as turn:
             try:
+                if (old := await self._over(turn.memory, fault_id)) is not None:
+                    turn.memory.faults.recall(old)
                 decisions = turn.memory.faults.act(fault_id, step, person, turn.now, note=note, **dict(fields))
             except (UnknownFault, IllegalStep, TypeError) as error:
                 raise Refusal from error
             turn.decisions.append(decisions)
             turn.audit.append(AuditEntry(turn.now, person, peer, "fault-step", f"{fault_id} {step}"))
         return await self.fault(fault_id)
+
+    async def _over(self, memory: Memory, fault_id: str) -> Fault | None:
+        """Return a fault that is over and out of the engine's hand, None for any other."""
+        if memory.faults.view(fault_id) is not None:
+            return None
+        found = await self.fault(fault_id)
+        return found.fault if found is not None else None
 
     async def fault(self, fault_id: str) -> FaultView | None:
         """Return a fault as it is in the database, None if there is none."""

@@ -65,8 +65,7 @@ class Casebook:
         """Return all changes since the last call as records to store."""
         faults = tuple(self.faults[name] for name in sorted(self._faults))
         for fault in faults:
-            if fault.closed_at is not None and fault.due_at is None:
-                self._drop_fault(fault.id)
+            self.dismiss(fault.id)
         decisions = Decisions(
             alarms=tuple(self.alarms[key] for key in self._alarms),
             forgotten=tuple(key for key in self._forgotten if key not in self.alarms),
@@ -144,6 +143,12 @@ class Casebook:
             due = next_due(fault.clocks)
             if due is not None:
                 self._push(due, "clock", fault.id)
+
+    def dismiss(self, name: str) -> None:
+        """Drop a fault that is over for good; one that is not stays."""
+        fault = self.faults.get(name)
+        if fault is not None and fault.closed_at is not None and fault.due_at is None:
+            self._drop_fault(name)
 
     def _drop_fault(self, name: str) -> None:
         for key in list(self.members.get(name, ())):

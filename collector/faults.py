@@ -20,7 +20,7 @@ from collector.engine_settings import EngineSettings
 from collector.fault import ACTIVE_STATES, Fault, FaultView
 from collector.observation import Kind, Observation, kind_of, observed
 from collector.outlook import Outlook
-from collector.steps import Steps
+from collector.steps import IllegalStep, Steps
 from collector.topology import Topology
 from collector.triage import Triage
 from config.contract import Contract
@@ -138,12 +138,21 @@ class FaultEngine:
         """Take a person's step with a fault.
 
         Raises:
-            UnknownFault: there is none of this id in hand.
+            UnknownFault: there is none of this id in hand; see `recall`.
             IllegalStep: the fault's state does not allow the step; names those it does.
         """
         self._dossier.received = now
-        self._steps.take(fault_id, step, person, now, note, fields)
+        try:
+            self._steps.take(fault_id, step, person, now, note, fields)
+        except IllegalStep:
+            self._casebook.dismiss(fault_id)
+            raise
         return self._finish(now)
+
+    def recall(self, fault: Fault) -> None:
+        """Take a fault that was over long ago into hand for one step of a person, as the store has it."""
+        if fault.id not in self._casebook.faults:
+            self._casebook.faults[fault.id] = fault
 
     def _finish(self, now: int) -> Decisions:
         self._run_due(now)

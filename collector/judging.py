@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collector.app import Collector
 
 TICK_S = 1.0
+WAIT_S = 0.1  # how late a wait of the fault engine may end
 HOLD_MS = 60_000
 AGENT_MS = 15_000  # how often the collector's own series about agents are written
 GAP_MS = 5_000
@@ -61,7 +62,19 @@ async def decide(collector: Collector, turn: Turn, metrics: Collection[str]) -> 
         turn.decisions.append(memory.faults.apply(*word))
     elif (due := memory.faults.next_due()) is not None and due <= turn.now:
         turn.decisions.append(memory.faults.tick(turn.now))
+    collector.faults_due = memory.faults.next_due()
     _note_alerts(turn)
+
+
+async def end_waits(collector: Collector) -> None:
+    """Let the fault engine do what is due now: a wait of half a second is not to last until the next tick."""
+    due = collector.faults_due
+    if due is None or due > collector.clock.now():
+        return
+    async with collector.writer.turn() as turn:
+        turn.touched = True
+        turn.decisions.append(turn.memory.faults.tick(turn.now))
+        collector.faults_due = turn.memory.faults.next_due()
 
 
 async def judge_overtaken(turn: Turn) -> None:

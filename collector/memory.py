@@ -19,6 +19,7 @@ from collector import history
 from collector.admission import Admission
 from collector.blocks import Gathered
 from collector.decisions import Decisions, EngineState
+from collector.fault import Fault, FaultView
 from collector.hearing import LaneHearing
 from collector.labels import labels_of
 from collector.lanes import Lanes
@@ -94,6 +95,14 @@ class Faults(Protocol):
 
     def act(self, fault_id: str, step: str, person: str, now: int, note: str = "", **fields: str) -> Decisions:
         """Take a person's step with a fault."""
+        ...
+
+    def view(self, fault_id: str) -> FaultView | None:
+        """Return a fault in hand, None if it is not."""
+        ...
+
+    def recall(self, fault: Fault) -> None:
+        """Take a fault that was over long ago into hand for one step."""
         ...
 
 

@@ -68,7 +68,8 @@ class Steps:
         step = ALIASES.get(step, step)
         allowed = ALLOWED[fault.state]
         if step not in allowed:
-            raise IllegalStep(fault_id, step, fault.state.value, allowed)
+            state = f"merged into {fault.merged_into}" if fault.state is FaultState.MERGED else fault.state.value
+            raise IllegalStep(fault_id, step, state, allowed)
         if step == "level":
             self._level(fault, person, now, note, fields)
         elif step == "restore":
