@@ -61,6 +61,7 @@ class _Verdict:
     state: ReachState
     at: int
     keys: list[bytes]  # of device_up and device_suspect
+    written_at: int = 0  # of their newest samples
 
     def values(self) -> tuple[float, float]:
         return _UP.get(self.state, 0.0), float(self.state is ReachState.SUSPECT)
@@ -169,7 +170,7 @@ class Lanes:
         if known is None or change.at < known.at:
             return None
         known.state, known.at = change.state, change.at
-        at = max(min(change.at, now), self._held_at + 1)
+        at = known.written_at = max(min(change.at, now), self._held_at + 1, known.written_at + 1)
         ended = [Ended(at, b"\n".join(keys))] if (keys := self._silence(known, change.device)) else []
         if keys:
             self._series.mark_stale(Rows(keys), at)
@@ -188,10 +189,12 @@ class Lanes:
             word = self.words[device, lane]
             if word.at > verdict.at:
                 continue
-            word.missing = tuple(dict.fromkeys((*word.missing, *word.rows.keys)))
+            said = [key for key in word.rows.keys if key not in verdict.keys]  # its own series the verdict writes
+            word.missing = tuple(dict.fromkeys((*word.missing, *said)))
             if verdict.state is ReachState.DOWN:
-                gone += [key for key in word.rows.keys if not key.startswith(_OWN)]
-                word.rows, word.held = Rows([key for key in word.rows.keys if key.startswith(_OWN)]), None
+                ends = {key for key in said if not key.startswith(_OWN)}
+                gone += ends
+                word.rows, word.held = Rows([key for key in word.rows.keys if key not in ends]), None
         return gone
 
     def _verdict(self, change: Transition) -> _Verdict | None:

@@ -7,7 +7,7 @@ from collector.lanes import HOLD_LAG_MS, Lanes
 from collector.series import SeriesState
 from kit.collecting import START, down, key, run, up
 from probes.reason import Reason
-from probes.sample import Labels, ReachState, Transition
+from probes.sample import Labels, ReachState, Run, Transition, series_key
 
 LABELS: Labels = (("class", "switch"), ("device", "core"), ("place", "x17"), ("site", "north"))
 TEMPERATURE, SUCCESS = key("temperature_celsius", "core"), key("probe_success", "core", lane="state")
@@ -60,6 +60,15 @@ def test_when_a_device_is_down_then_what_it_said_ended_at_once_and_is_unheard_un
     assert ears.unheard(asked, LABELS, START + 10_000), "as of a moment before"
     made.run(run("core", START + 12_000), START + 12_000)
     assert ears.answered_at(asked, LABELS, START + 4000, START + 13_000) == START + 11_000, "the first good answer"
+
+
+def test_when_the_reach_lane_told_of_a_device_before_its_verdict_then_the_verdict_is_there_at_once() -> None:
+    series, made = lanes()
+    verdict, loss = series_key("device_up", LABELS), series_key("icmp_loss_ratio", LABELS)
+    made.run(Run("core", "reach", START, 0.01, Reason.OK, verdict + b"\n" + loss, (1.0, 0.0)), START)
+    found = made.transition(down("core", START + 4000), START + 4000)
+    assert found is not None and [each.keys for each in found[1]] == [loss]
+    assert series.newest(verdict) == (START + 4000, 0.0)
 
 
 def test_when_only_some_is_missing_then_only_that_is_unheard() -> None:
