@@ -170,7 +170,8 @@ class Lanes:
         if known is None or change.at < known.at:
             return None
         known.state, known.at = change.state, change.at
-        at = known.written_at = max(min(change.at, now), self._held_at + 1, known.written_at + 1)
+        oldest = max(now - HOLD_LAG_MS, self._held_at, known.written_at) + 1  # what rules still see, and after what is known
+        at = known.written_at = max(min(change.at, now), oldest)
         ended = [Ended(at, b"\n".join(keys))] if (keys := self._silence(known, change.device)) else []
         if keys:
             self._series.mark_stale(Rows(keys), at)
