@@ -25,7 +25,8 @@ class StepError(ValueError):
     """A step of a profile cannot be compiled: in which profile, which step, which key, and why."""
 
     def __init__(self, profile: str, step: str, key: str, text: str) -> None:
-        where = f"profile {profile}, step {step}" + (f", {key}" if key else "")
+        place = _("profile {profile}, step {step}").format(profile=profile, step=step)
+        where = f"{place}, {key}" if key else place
         super().__init__(f"{where}: {text}")
         self.profile = profile
         self.step = step

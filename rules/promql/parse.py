@@ -13,6 +13,7 @@ from typing import Any
 
 import promql_parser as library
 
+from config.language import _, noted
 from rules.promql import functions
 from rules.promql.tree import (
     END,
@@ -40,16 +41,19 @@ _BYTE_ESCAPES = re.compile(r"\\(?:x[89a-fA-F]|[23][0-7])")
 _BRACES = re.compile(r"\{[^{}]*\}", re.S)
 _OPERATORS = re.compile(r"[-+*/%^<>=!(\[]|\b(?:and|or|unless|atan2)\b", re.I)
 _BEYOND = (
-    (re.compile(r"\b(?:anchored|smoothed)\b"), "anchored and smoothed selectors"),
-    (re.compile(r"<\s*/|>\s*/"), "native histogram operators"),
-    (re.compile(r"\bfill(?:_left|_right)?\s*\("), "fill modifiers"),
+    (re.compile(r"\b(?:anchored|smoothed)\b"), noted("anchored and smoothed selectors are not supported")),
+    (re.compile(r"<\s*/|>\s*/"), noted("native histogram operators are not supported")),
+    (re.compile(r"\bfill(?:_left|_right)?\s*\("), noted("fill modifiers are not supported")),
     (
         re.compile(r"(?:\[|\boffset\s*|:)\s*\(?[^\]]*(?:\d\w*|\)|step\(\)|range\(\))\s*[-+*/%^]\s*[\d(\w]"),
-        "duration expressions",
+        noted("duration expressions are not supported"),
     ),
-    (re.compile(r"(?:\[|:|\boffset\s+[-+]?)\s*[-+(]*\s*(?:step|range|min_of|max_of|min|max)\s*\("), "duration expressions"),
-    (re.compile(r"\b(?:min_of|max_of|step|range|start|end)\s*\("), "experimental functions"),
-    (re.compile(r"\binfo\s*\("), "the info function"),
+    (
+        re.compile(r"(?:\[|:|\boffset\s+[-+]?)\s*[-+(]*\s*(?:step|range|min_of|max_of|min|max)\s*\("),
+        noted("duration expressions are not supported"),
+    ),
+    (re.compile(r"\b(?:min_of|max_of|step|range|start|end)\s*\("), noted("experimental functions are not supported")),
+    (re.compile(r"\binfo\s*\("), noted("the info function is not supported")),
 )
 _CARDS = {"OneToOne": "one-to-one", "ManyToOne": "many-to-one", "OneToMany": "one-to-many", "ManyToMany": "many-to-many"}
 _MATCH_OPS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
@@ -84,14 +88,14 @@ def parse(text: str) -> Node:
     except (ValueError, OverflowError) as error:
         for pattern, what in _BEYOND:
             if pattern.search(bare):
-                raise Unsupported(f"{what} are not supported") from None
+                raise Unsupported(_(what)) from None
         raise SyntaxFault(str(error).strip() or "parse error") from None
     if _depth(ast) > MAX_DEPTH:
-        raise Unsupported(f"nested more than {MAX_DEPTH} deep")
+        raise Unsupported(_("nested more than {depth} deep").format(depth=MAX_DEPTH))
     try:
         node = _node(ast)
     except OverflowError as error:
-        raise Unsupported(f"a time or duration out of range: {error}") from None
+        raise Unsupported(_("a time or duration out of range: {error}").format(error=error)) from None
     return _with_bytes(node) if _BYTE_ESCAPES.search("".join(_STRINGS.findall(text))) else node
 
 
@@ -112,13 +116,14 @@ def _with_bytes(node: Node) -> Node:
 def _guard(text: str) -> str:
     """Refuse what the library must not see; return the text without strings."""
     if len(text) > MAX_LENGTH:
-        raise Unsupported(f"longer than {MAX_LENGTH} characters")
+        raise Unsupported(_("longer than {most} characters").format(most=MAX_LENGTH))
     bare = _STRINGS.sub('""', text)
     count = len(_OPERATORS.findall(_BRACES.sub("{}", bare)))
     if count > MAX_OPERATORS or bare.count("{") > MAX_OPERATORS:
-        raise Unsupported(f"{count} operators and parentheses; at most {MAX_OPERATORS} are read")
+        text = _("{count} operators and parentheses; at most {most} are read")
+        raise Unsupported(text.format(count=count, most=MAX_OPERATORS))
     if re.search(r"@\s*-", bare):
-        raise Unsupported("a negative @ timestamp is not supported")
+        raise Unsupported(_("a negative @ timestamp is not supported"))
     return bare
 
 
@@ -138,7 +143,7 @@ def _depth(ast: Any) -> int:
 def _node(ast: Any) -> Node:
     convert = _CONVERTERS.get(type(ast).__name__)
     if convert is None:
-        raise Unsupported(f"{type(ast).__name__} is not supported")
+        raise Unsupported(_("{name} is not supported").format(name=type(ast).__name__))
     return convert(ast)
 
 
@@ -161,7 +166,7 @@ def _unary(ast: Any) -> Node:
 
 def _selector(ast: Any) -> Selector:
     if ast.matchers.or_matchers:
-        raise SyntaxFault("`or` between label matchers is not PromQL")
+        raise SyntaxFault(_("`or` between label matchers is not PromQL"))
     matchers = [Matcher(_MATCH_OPS[str(m.op).rsplit(".", 1)[-1]], m.name, m.value) for m in ast.matchers.matchers]
     names = [m for m in matchers if m.name == "__name__"]
     metric = ast.name
@@ -187,7 +192,7 @@ def _ms(duration: timedelta | None) -> int:
 def _positive(duration: timedelta) -> int:
     found = _ms(duration)
     if found <= 0:
-        raise SyntaxFault("duration must be greater than 0")
+        raise SyntaxFault(_("duration must be greater than 0"))
     return found
 
 
@@ -204,14 +209,16 @@ def _at(modifier: Any) -> int | str | None:
 def _call(ast: Any) -> Node:
     name = ast.func.name
     if name not in functions.KNOWN:
-        raise Unsupported(f"the function {name}() is {'experimental and ' if ast.func.experimental else ''}not supported")
+        experimental = noted("the function {name}() is experimental and not supported")
+        text = experimental if ast.func.experimental else noted("the function {name}() is not supported")
+        raise Unsupported(_(text).format(name=name))
     return Call(name, tuple(_node(arg) for arg in ast.args))
 
 
 def _aggregate(ast: Any) -> Node:
     op = str(ast.op)
     if op not in _AGGREGATIONS:
-        raise Unsupported(f"the aggregation {op}() is experimental and not supported")
+        raise Unsupported(_("the aggregation {op}() is experimental and not supported").format(op=op))
     labels: tuple[str, ...] = ()
     without = False
     if ast.modifier is not None:
@@ -227,7 +234,7 @@ def _binary(ast: Any) -> Node:
     if modifier is not None:
         fill = modifier.fill_values
         if fill is not None and (fill.lhs is not None or fill.rhs is not None):
-            raise Unsupported("fill modifiers are not supported")
+            raise Unsupported(_("fill modifiers are not supported"))
         returns_bool = modifier.return_bool
         on, labels = False, ()
         if modifier.matching is not None:
