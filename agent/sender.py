@@ -15,7 +15,7 @@ from agent.backoff import Backoff
 from agent.disk import Disk
 from agent.entry import Entry
 from agent.metrics import AgentMetrics
-from agent.sink import CONFLICT, REJECTED, UNAUTHORISED, DeliveryError, Sink
+from agent.sink import CONFLICT, REJECTED, STRANGER, UNAUTHORISED, DeliveryError, Sink
 from agent.spool import Spool
 from config.clock import Clock
 
@@ -31,6 +31,7 @@ IMPATIENCE_S = 1.0  # a new transition cuts a back-off short, this long after th
 _LOUD = {
     UNAUTHORISED: "the collector refuses this agent's token, name or devices; nothing is delivered until they are right",
     CONFLICT: "the collector says that another agent uses this name, or that this spool was set back to an older state",
+    STRANGER: "what answers at the collector's address is no collector; nothing is delivered until the address is right",
     "redirected": "the collector's address answers with a redirect; give the agent the final address",
 }
 

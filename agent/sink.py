@@ -20,14 +20,15 @@ RESPONSE_BYTES = 64 << 10
 LONGEST_RETRY_AFTER_S = 300.0
 UNAUTHORISED_RETRY_S = 120.0
 
-UNAUTHORISED, CONFLICT, REJECTED = "unauthorised", "epoch-conflict", "rejected"
+UNAUTHORISED, CONFLICT, REJECTED, STRANGER = "unauthorised", "epoch-conflict", "rejected", "no-collector"
 
 
 class DeliveryError(Exception):
     """The collector did not take the frames.
 
     `reason`: ``network``, ``timeout``, ``tls``, ``busy`` (429, 503), ``server`` (5xx), ``redirected``, ``unauthorised``,
-    ``epoch-conflict`` (another agent uses this name, or this spool was set back), ``rejected`` (it will never take them).
+    ``no-collector`` (what answered is none), ``epoch-conflict`` (another agent uses this name, or this spool was set back),
+    ``rejected`` (it will never take them).
     `retry_after_s`: the shortest time to wait, 0 to leave it to the sender.
     """
 
@@ -67,6 +68,9 @@ class HttpSink:
             await self._post(b"".join(frames))
         except TimeoutError:
             raise DeliveryError("timeout", detail=f"no answer in {self._deadline_s:g} s") from None
+        except aiohttp.ClientConnectorError as error:  # names host and port, and what is wrong with the certificate
+            secure = isinstance(error, aiohttp.ClientSSLError)
+            raise DeliveryError("tls" if secure else "network", detail=clean(str(error), DETAIL)) from None
         except aiohttp.ClientSSLError as error:
             raise DeliveryError("tls", detail=type(error).__name__) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -87,24 +91,32 @@ class HttpSink:
             headers["Authorization"] = f"Bearer {self._token.reveal()}"
         tls = self._tls if self._tls is not None else True
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False, ssl=tls) as response:
-            answer = await response.content.read(RESPONSE_BYTES)
+            answer = b""
+            while len(answer) < RESPONSE_BYTES and (part := await response.content.read(RESPONSE_BYTES)):
+                answer += part
             _check(response.status, response.headers.get("Retry-After", ""), answer)
+
+
+def _object(answer: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _said(answer: bytes) -> str:
     """Return what the collector says about a refusal, empty if it says nothing sensible. The text is harmless to log."""
-    try:
-        found = json.loads(answer)
-    except (ValueError, RecursionError):
-        return ""
-    words = found.get("detail") if isinstance(found, dict) else None
+    words = _object(answer).get("detail")
     return clean(words, DETAIL) if isinstance(words, str) else ""
 
 
 def _check(status: int, retry_after: str, answer: bytes = b"") -> None:
-    """Raise the DeliveryError that a status means; nothing for 2xx."""
+    """Raise the DeliveryError that an answer means; nothing for a receipt, which only a collector gives."""
     if 200 <= status < 300:
-        return
+        if {"accepted", "duplicate"} <= _object(answer).keys():
+            return
+        raise DeliveryError(STRANGER, UNAUTHORISED_RETRY_S, f"HTTP {status} without a receipt")
     said = _said(answer)
     detail = f"HTTP {status}, {said}" if said else f"HTTP {status}"
     if status in (401, 403):

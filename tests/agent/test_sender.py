@@ -18,7 +18,7 @@ from agent.disk import Disk
 from agent.journal import Journal
 from agent.metrics import AgentMetrics
 from agent.sender import Sender
-from agent.sink import CONFLICT, REJECTED, UNAUTHORISED, DeliveryError, HttpSink
+from agent.sink import CONFLICT, REJECTED, STRANGER, UNAUTHORISED, DeliveryError, HttpSink
 from agent.spool import Spool
 from config.clock import SystemClock
 from config.secret import Secret
@@ -294,7 +294,7 @@ class Endpoint:
     def __init__(self) -> None:
         self.status = 200
         self.headers: dict[str, str] = {}
-        self.answer = b""
+        self.answer = b'{"accepted": 1, "duplicate": 0}'
         self.seen: list[tuple[dict[str, str], bytes]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -370,6 +370,17 @@ async def test_a_refusal_says_what_the_collector_said(endpoint: tuple[Endpoint, 
         await sink.deliver([b"x"])
     await sink.close()
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>Welcome to the hotel", b'{"accepted": 1}', b"[]"])
+async def test_what_gives_no_receipt_is_no_collector(endpoint: tuple[Endpoint, str], answer: bytes) -> None:
+    there, url = endpoint
+    there.answer = answer
+    sink = HttpSink(url, None)
+    with pytest.raises(DeliveryError) as caught:
+        await sink.deliver([b"x"])
+    await sink.close()
+    assert caught.value.reason == STRANGER
 
 
 @pytest.mark.parametrize("mode", ["hang", "trickle"])
