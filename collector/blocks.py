@@ -6,9 +6,11 @@ also holds the times at which series ended.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +18,8 @@ import numpy as np
 from collector.columns import ColumnError, Ints, pack_floats, pack_ints, running, unpack_floats, unpack_ints
 from collector.store.samples import BlockRow
 from rules.source import STALE, Times, Values
+
+NAMED_AT_ONCE = 2_000  # series whose numbers are asked for in one go
 
 
 @dataclass(slots=True)
@@ -36,7 +40,9 @@ class Gathered:
     def add(self, keys: bytes, at: int, values: Sequence[float]) -> None:
         """Take one run's samples."""
         if keys:
-            group = self.groups.setdefault(keys, Group())
+            group = self.groups.get(keys)
+            if group is None:
+                group = self.groups[keys] = Group()
             group.times.append(at)
             group.values.extend(values)
 
@@ -66,36 +72,75 @@ def metric_of(key: bytes) -> str:
     return key.partition(b"{")[0].decode()
 
 
-def build(gathered: Gathered, ids: Callable[[Sequence[bytes]], Sequence[int]]) -> BlockRow | None:
-    """Return the block of what was gathered, None if there is nothing. `ids` gives series their numbers.
+@dataclass(slots=True)
+class _Laid:
+    """What was gathered as a few long arrays: groups one after the other, in each its series one after the other."""
 
-    About 1 us a sample, most of it compression, which lets other threads run.
+    counts: array[int] = field(default_factory=lambda: array("q"))  # runs of each group
+    times: array[int] = field(default_factory=lambda: array("q"))
+    owners: array[int] = field(default_factory=lambda: array("q"))  # the group of each series
+    metrics: array[int] = field(default_factory=lambda: array("q"))  # its metric, by number
+    ids: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    names: dict[str, int] = field(default_factory=dict)  # metrics by name
+
+
+def build(gathered: Gathered, ids: Callable[[Sequence[bytes]], Sequence[int]]) -> BlockRow | None:
+    """Return the block of what was gathered, None if there is nothing. `ids` gives series their numbers, some at a time.
+
+    Empties `gathered` as it goes: text is never there for all series at once. About 1 us a sample, most of it compression,
+    which lets other threads run.
     """
-    groups = [(keys.split(b"\n"), *_matrix(group)) for keys, group in gathered.groups.items()]
     ends = [(key, at) for keys, at in gathered.ended for key in keys.split(b"\n")]
-    if not groups and not ends:
+    if not gathered.groups and not ends:
         return None
-    names = list(dict.fromkeys([key for keys, _, _ in groups for key in keys] + [key for key, _ in ends]))
-    number = dict(zip(names, ids(names), strict=True))
-    columns = _columns(groups, ends, number)
-    every = np.concatenate([times for _, times, _ in groups] + [np.array([at for _, at in ends], np.int64)])
-    samples = sum(values.size for _, _, values in groups) + len(ends)
-    return BlockRow(int(every.min()), int(every.max()), samples, _pack_times([times for _, times, _ in groups]), columns)
+    laid = _lay_out(gathered, ids)
+    ended: dict[str, list[tuple[int, int]]] = {}
+    for (key, at), number in zip(ends, ids([key for key, _ in ends]) if ends else (), strict=True):
+        ended.setdefault(metric_of(key), []).append((number, at))
+    every = np.concatenate((_whole(laid.times), np.array([at for _, at in ends], np.int64)))
+    samples = len(laid.values) + len(ends)
+    return BlockRow(int(every.min()), int(every.max()), samples, _pack_times(laid), _columns(laid, ended))
+
+
+def _lay_out(gathered: Gathered, ids: Callable[[Sequence[bytes]], Sequence[int]]) -> _Laid:
+    laid, unnamed = _Laid(), []
+    groups = list(gathered.groups.items())[::-1]
+    gathered.groups.clear()
+    while groups:
+        joined, group = groups.pop()
+        keys = joined.split(b"\n")
+        times, values = _matrix(group)
+        laid.owners.extend(itertools.repeat(len(laid.counts), len(keys)))
+        laid.counts.append(len(times))
+        laid.times.frombytes(times.tobytes())
+        laid.values.frombytes(values.tobytes())
+        laid.metrics.extend(laid.names.setdefault(metric_of(key), len(laid.names)) for key in keys)
+        unnamed += keys
+        if len(unnamed) >= NAMED_AT_ONCE or not groups:
+            laid.ids.extend(ids(unnamed))
+            unnamed = []
+    return laid
 
 
 def _matrix(group: Group) -> tuple[Times, Values]:
     """Return a group's times, ascending, and its values as (series, time)."""
-    times = np.array(group.times, np.int64)
+    times = _whole(group.times)
     order = np.argsort(times, kind="stable")
-    return times[order], np.array(group.values, np.float64).reshape(len(times), -1)[order].T
+    return times[order], np.frombuffer(group.values, np.float64).reshape(len(times), -1)[order].T
 
 
-def _pack_times(timelines: Sequence[Times]) -> bytes:
-    counts = np.array([len(t) for t in timelines], np.int64)
-    firsts = np.array([t[0] for t in timelines], np.int64)
-    steps = [np.diff(np.diff(t), prepend=0) for t in timelines if len(t) > 1]
-    flat = np.concatenate(steps) if steps else np.zeros(0, np.int64)
-    return _encode(_Timelines(pack_ints(counts), pack_ints(np.diff(firsts, prepend=0)), pack_ints(flat)))
+def _whole(numbers: array[int]) -> Ints:
+    return np.frombuffer(numbers, np.int64) if numbers else np.zeros(0, np.int64)
+
+
+def _pack_times(laid: _Laid) -> bytes:
+    counts, times = _whole(laid.counts), _whole(laid.times)
+    starts = np.cumsum(counts) - counts
+    gaps = np.diff(times, prepend=0)
+    gaps[starts] = 0
+    steps = np.delete(np.diff(gaps, prepend=0), starts)
+    return _encode(_Timelines(pack_ints(counts), pack_ints(np.diff(times[starts], prepend=0)), pack_ints(steps)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,43 +173,39 @@ def timelines_of(block: BlockRow) -> Timelines:
         raise ColumnError(f"block {block.id}: {error}") from None
 
 
-def _columns(
-    groups: Sequence[tuple[list[bytes], Times, Values]], ends: Sequence[tuple[bytes, int]], number: Mapping[bytes, int]
-) -> dict[str, bytes]:
-    rows: dict[str, dict[int, list[int]]] = {}
-    for index, (keys, _, _) in enumerate(groups):
-        for row, key in enumerate(keys):
-            rows.setdefault(metric_of(key), {}).setdefault(index, []).append(row)
-    ended: dict[str, list[tuple[int, int]]] = {}
-    for key, at in ends:
-        ended.setdefault(metric_of(key), []).append((number[key], at))
-    return {
-        metric: _pack_column(metric, groups, rows.get(metric, {}), ended.get(metric, []), number)
-        for metric in sorted(rows.keys() | ended.keys())
-    }
+def _columns(laid: _Laid, ended: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, bytes]:
+    owners, metrics = _whole(laid.owners), _whole(laid.metrics)
+    lengths = _whole(laid.counts)[owners]
+    series = _Series(owners, lengths, np.cumsum(lengths) - lengths, _whole(laid.ids))
+    values = np.frombuffer(laid.values, np.float64) if laid.values else np.zeros(0)
+    columns = {}
+    for metric in sorted(laid.names.keys() | ended.keys()):
+        chosen = np.flatnonzero(metrics == laid.names.get(metric, -1))
+        columns[metric] = _pack_column(metric, series, chosen, values, ended.get(metric, ()))
+    return columns
 
 
-def _pack_column(
-    metric: str,
-    groups: Sequence[tuple[list[bytes], Times, Values]],
-    rows: Mapping[int, list[int]],
-    ended: Sequence[tuple[int, int]],
-    number: Mapping[bytes, int],
-) -> bytes:
-    where = np.array(list(rows), np.int64)
-    sizes = np.array([len(chosen) for chosen in rows.values()], np.int64)
-    ids = np.array([number[groups[index][0][row]] for index, chosen in rows.items() for row in chosen], np.int64)
-    values = [groups[index][2][chosen].reshape(-1) for index, chosen in rows.items()]
-    lengths = np.repeat(np.array([len(groups[index][1]) for index in rows], np.int64), sizes)
-    measured = metric.endswith("_seconds")
-    packed = pack_floats(np.concatenate(values), lengths, measured) if values else b""
+class _Series(NamedTuple):
+    """Of each series: its group, how many values it has and where they begin, its number."""
+
+    owners: Ints
+    lengths: Ints
+    starts: Ints
+    ids: Ints
+
+
+def _pack_column(metric: str, series: _Series, chosen: Ints, values: Values, ended: Sequence[tuple[int, int]]) -> bytes:
+    where, sizes = np.unique(series.owners[chosen], return_counts=True)
+    lengths = series.lengths[chosen]
+    shifts = series.starts[chosen] - (np.cumsum(lengths) - lengths)
+    own = values[np.repeat(shifts, lengths) + np.arange(int(lengths.sum()))]
     over = np.array(ended, np.int64).reshape(-1, 2)
     return _encode(
         _Column(
             pack_ints(np.diff(where, prepend=0)),
             pack_ints(sizes),
-            pack_ints(np.diff(ids, prepend=0)),
-            packed,
+            pack_ints(np.diff(series.ids[chosen], prepend=0)),
+            pack_floats(own, lengths, metric.endswith("_seconds")) if len(own) else b"",
             pack_ints(np.diff(over[:, 0], prepend=0)),
             pack_ints(np.diff(over[:, 1], prepend=0)),
         )

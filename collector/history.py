@@ -110,7 +110,8 @@ def compact(store: Store, step: Callable[[str], None] = lambda step: None) -> Co
     if not batches:
         return Compacted(0, 0, 0)
     step("gathered")
-    block = blocks.build(gathered, lambda keys: _name(store, keys, _newest(gathered)))
+    newest = _newest(gathered)
+    block = blocks.build(gathered, lambda keys: _name(store, keys, newest))
     step("built")
     with store.transaction() as connection:
         samples.replace_raw(connection, (first, last), block)
