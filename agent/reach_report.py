@@ -16,14 +16,14 @@ EVERY_S = 30.0
 class Report:
     """One device's samples: device_up, device_suspect and, where ICMP is asked, icmp_rtt_seconds and icmp_loss_ratio."""
 
-    __slots__ = ("_echo", "_loss", "_next", "_phase", "_up")
+    __slots__ = ("_keys", "_loss", "_next", "_phase", "_up")
 
     def __init__(self, site: Site, device: Device) -> None:
         labels = base_labels(site, device)
         keys = [series_key(m, labels) for m in ("device_up", "device_suspect", "icmp_loss_ratio", "icmp_rtt_seconds")]
-        self._up = b"\n".join(keys[:2])
-        self._loss = self._up + b"\n" + keys[2]
-        self._echo = self._loss + b"\n" + keys[3]
+        self._keys = b"\n".join(keys)
+        self._up = len(keys[0]) + 1 + len(keys[1])  # how much of them is those of the first two
+        self._loss = self._up + 1 + len(keys[2])
         self._phase = zlib.crc32(device.name.encode()) % 3000 / 100  # spreads the devices over the half minute
         self._next = 0.0
 
@@ -38,11 +38,11 @@ class Report:
             return None
         up = watch.state is not ReachState.DOWN
         values = [float(up), float(watch.state is ReachState.SUSPECT)]
-        keys = self._up
+        used = self._up
         if "icmp" in watch.methods and watch.asked:
-            keys = self._loss
+            used = self._loss
             values.append(watch.loss)
             if up and watch.echo_s is not None and watch.method == "icmp":
-                keys = self._echo
+                used = len(self._keys)
                 values.append(watch.echo_s)
-        return Run(watch.name, "reach", at, watch.rtt_s, Reason.OK if up else Reason.TIMEOUT, keys, values)
+        return Run(watch.name, "reach", at, watch.rtt_s, Reason.OK if up else Reason.TIMEOUT, self._keys[:used], values)

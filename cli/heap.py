@@ -8,8 +8,10 @@ at again, unless so much gathers there that something must be leaking.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
+import sys
 from typing import Self
 
 from config.clock import Clock
@@ -34,6 +36,7 @@ class Heap:
         self._clock = clock
         self._before = gc.get_threshold()
         self._expected = 0  # objects set aside when the start was over
+        self._malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's
 
     def __enter__(self) -> Self:
         gc.set_threshold(YOUNG, MIDDLE, NEVER)
@@ -57,6 +60,12 @@ class Heap:
             await asyncio.sleep(START_EVERY_S if starting else EVERY_S)
             if not starting:
                 gc.collect()  # sees the last minute's objects only
+            await asyncio.to_thread(self._trim)
+
+    def _trim(self) -> None:
+        """Give back to the machine what a start or a compaction needed for a moment."""
+        if self._malloc_trim is not None:
+            self._malloc_trim(0)
 
     def weigh(self) -> bool:
         """Look at everything if much more has gathered than there was; returns whether it was necessary."""

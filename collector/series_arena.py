@@ -31,7 +31,7 @@ class Slab:
 
 
 class Arena:
-    """Flat arrays, grown by doubling, packed again when more than half of them is holes. 16 bytes per ring cell, 20 per row."""
+    """Flat arrays, grown by doubling, packed again once a third is holes. 16 bytes per ring cell, 20 per row."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -114,7 +114,7 @@ class Arena:
 
     def _pack_if_sparse(self) -> None:
         cells = sum(s.cap * s.ring for s in self._slabs)
-        if self._cells_end <= max(2 * cells, 65_536):
+        if self._cells_end <= max(1.5 * cells, 65_536):
             return
         newest_t, newest_v, head, ring_t, ring_v = self.newest_t, self.newest_v, self.head, self.ring_t, self.ring_v
         old = [(s, s.start, s.ring_base) for s in self._slabs]
