@@ -77,8 +77,15 @@ def next_clock(fault: Mapping[str, Any], now: datetime) -> Text:
         text.append(_("missed: {names}").format(names=joined(missed)), style="bold red")
     if running:
         due_at, name = min(running)
-        text.append((_(", ") if missed else "") + f"{_(name)} {near(due_at, now)}")
+        text.append((_(", ") if missed else "") + _until(name, due_at, now))
     return text or Text("-")
+
+
+def _until(name: str, due_at: str, now: datetime) -> str:
+    moment = _moment(due_at)
+    left = (moment - now).total_seconds() if moment else 0.0
+    words = _("{clock} in {length}") if left > 0 else _("{clock} overdue by {length}")
+    return words.format(clock=_(name), length=_length(abs(left)))
 
 
 def print_list(console: Console, faults: Iterable[Mapping[str, Any]], now: datetime | None = None) -> None:
