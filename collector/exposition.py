@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from collector.meaning import meaning
 from collector.series import SeriesState
 from collector.series_table import Table
 from collector.store.overview import AlarmRow
@@ -76,7 +77,8 @@ async def exposition(
     for table in list(series.tables()):
         if table.metric in _HIDDEN:
             continue
-        head = _head(table.metric, "counter" if table.metric.endswith("_total") else "gauge", openmetrics)
+        kind = "counter" if table.metric.endswith("_total") else "gauge"
+        head = _head(table.metric, kind, openmetrics, meaning(table.metric))
         for piece in _pieces(table, now):
             yield head + piece
             head = b""

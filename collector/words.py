@@ -10,6 +10,7 @@ from config.language import noted, translate
 
 PROBLEMS = (
     noted("agent-blind"),
+    noted("agent-conflict"),
     noted("agent-silent"),
     noted("certificate-expired"),
     noted("certificate-expiring"),

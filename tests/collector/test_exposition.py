@@ -21,6 +21,7 @@ from collector.exposition import (
     gzipped,
     wants_openmetrics,
 )
+from collector.meaning import MEANING
 from collector.series import Rows, SeriesState
 from collector.store.overview import AlarmRow
 from kit.canaries import CANARIES
@@ -45,8 +46,10 @@ def state(**samples: float) -> SeriesState:
 async def test_when_series_have_values_then_each_metric_is_one_group_with_its_type() -> None:
     text = await text_of(state(temperature_celsius=21.5, interface_receive_bytes_total=12345678901.0))
     assert text == (
+        "# HELP interface_receive_bytes_total Received.\n"
         "# TYPE interface_receive_bytes_total counter\n"
         'interface_receive_bytes_total{device="core"} 12345678901.0\n'
+        "# HELP temperature_celsius Temperature.\n"
         "# TYPE temperature_celsius gauge\n"
         'temperature_celsius{device="core"} 21.5\n'
     )
@@ -64,7 +67,9 @@ async def test_when_a_series_ended_or_is_old_then_it_is_not_shown() -> None:
     series = state(a=1.0, b=2.0, c=3.0)
     series.mark_stale(Rows([series_key("a", {"device": "core"})]), START + 1)
     series.append(series.rows(series_key("b", {"device": "core"})), (4.0,), START + 200_000)
-    assert await text_of(series, now=START + 300_000) == '# TYPE b gauge\nb{device="core"} 4.0\n'
+    assert await text_of(series, now=START + 300_000) == (
+        '# HELP b Made by a rule or a profile of this site.\n# TYPE b gauge\nb{device="core"} 4.0\n'
+    )
 
 
 async def test_when_values_are_not_finite_then_they_are_written_as_prometheus_does() -> None:
@@ -112,7 +117,7 @@ async def test_when_there_are_many_series_then_others_run_between_the_pieces() -
     task = asyncio.create_task(other())
     text = await text_of(series)
     task.cancel()
-    assert text.count("\n") == 20_001
+    assert text.count("\n") == 20_002
     assert turns >= 5
 
 
@@ -171,3 +176,10 @@ async def test_when_scraped_over_http_then_both_formats_parse_and_hold_everythin
                     "watchkeeper_ingest_records_total",
                     "watchkeeper_series",
                 } <= names
+
+
+def test_what_help_says_is_what_the_reference_says() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    lines = [line.replace("`", "").lower() for line in reference.splitlines()]
+    for metric, words in MEANING.items():
+        assert any(line.startswith(f"| {metric} |") and words.rstrip(".").lower() in line for line in lines), metric

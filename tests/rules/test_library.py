@@ -34,7 +34,7 @@ ups_output_load_ratio ups_input_volts ups_output_volts ups_battery_temperature_c
 fan_ok supply_ok cpu_used_ratio memory_used_ratio printer_supply_ratio printer_cover_open printer_jam
 projector_power projector_lamp_seconds_total projector_error tcp_connect_seconds http_status_code
 http_duration_seconds tls_certificate_expiry_seconds ssh_login_seconds conference_registered camera_stream_up
-recorder_recording recorder_disk_ok storage_used_ratio agent_up agent_blind agent_backlog_records ALERTS
+recorder_recording recorder_disk_ok storage_used_ratio agent_up agent_blind agent_epoch_conflict agent_backlog_records ALERTS
 """
 VOCABULARY = set(_NAMES.split())
 
