@@ -1,4 +1,4 @@
-"""What the metrics of devices and agents mean, in one line each: the HELP of /metrics, as docs/metrics.md has them. Words only."""
+"""What the metrics of devices and agents mean, in one line each: the HELP of /metrics, as in docs/metrics.md. Words only."""
 
 from __future__ import annotations
 
