@@ -29,7 +29,7 @@ ROOMS := agent cli collector config probes rules simulator
 PYBABEL := $(BIN)/pybabel
 
 messages: $(VENV)/.dev
-	$(PYBABEL) extract --no-default-keywords -k _ -k noted --no-wrap --sort-output --add-location=file \
+	$(PYBABEL) --quiet extract --no-default-keywords -k _ -k noted --no-wrap --sort-output --add-location=file \
 	  --project=watchkeeper --copyright-holder="The Watchkeeper Authors" -o $(CATALOGUE).pot $(ROOMS)
 	$(PYBABEL) update --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
 	  -D watchkeeper -i $(CATALOGUE).pot -d config/locale
