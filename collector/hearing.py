@@ -11,6 +11,8 @@ from collector.lanes import Lanes, Word
 from probes.sample import ReachState, parse_key
 from rules.source import LOOKBACK_MS, Labels
 
+VERDICTS = frozenset({"device_up", "device_suspect"})  # no lane says them
+
 
 class LaneHearing:
     """Reads the lanes of one site."""
@@ -21,6 +23,8 @@ class LaneHearing:
 
     def unheard(self, metrics: Collection[str], labels: Labels, at: int) -> bool:
         """Say if some of these series are missing as of `at` (ms) because their lane failed, or their device is down."""
+        if VERDICTS.issuperset(metrics):
+            return False
         wanted = dict(labels)
         for lane, word in self._words(wanted):
             if word.missing and _any(word.missing, metrics, wanted):
@@ -40,16 +44,6 @@ class LaneHearing:
         lanes = self._lanes.lanes_of.get(device, ())
         up = self._lanes.state(device) in (ReachState.UP, ReachState.SUSPECT)
         return not (up and lanes and all(self._lanes.words[device, lane].good for lane in lanes))
-
-    def answered_at(self, metrics: Collection[str], labels: Labels, after: int, at: int) -> int | None:
-        """Return the time of the first answer in (after, at] after a silence, else of the newest there; None if neither."""
-        wanted = dict(labels)
-        found: list[int] = []
-        for _lane, word in self._words(wanted):
-            when = word.back_at if after < word.back_at <= at else word.at
-            if after < when <= at and _any((*word.rows.keys, *word.missed), metrics, wanted):
-                found.append(when)
-        return max(found, default=None)
 
     def _words(self, labels: Mapping[str, str]) -> Iterator[tuple[str, Word]]:
         """Yield the lanes that labels may be about: of their device, or all if they name none."""

@@ -22,7 +22,3 @@ class Hearing(Protocol):
     def silent(self, labels: Labels) -> bool:
         """Say if the device that the labels name is not heard on some lane (or at all since the start)."""
         ...
-
-    def answered_at(self, metrics: Collection[str], labels: Labels, after: int, at: int) -> int | None:
-        """Return the event time of the first good answer in (after, at] for these series, None where that is not known."""
-        ...

@@ -58,8 +58,6 @@ def test_when_a_device_is_down_then_what_it_said_ended_at_once_and_is_unheard_un
     made.run(run("core", START + 11_000), START + 11_000)
     assert not ears.unheard(asked, LABELS, START + 11_000)
     assert ears.unheard(asked, LABELS, START + 10_000), "as of a moment before"
-    made.run(run("core", START + 12_000), START + 12_000)
-    assert ears.answered_at(asked, LABELS, START + 4000, START + 13_000) == START + 11_000, "the first good answer"
 
 
 def test_when_the_reach_lane_told_of_a_device_before_its_verdict_then_the_verdict_is_there_at_once() -> None:

@@ -129,12 +129,11 @@ class Port:
         found = []
         for _ in range(round(minutes * 6)):
             self.now += 10_000
-            names = ["device_up"] if up is None else ["device_up", "interface_up", "interface_admin_up"]
-            keys = [
-                'device_up{device="d",site="s"}' if name == "device_up" else f'{name}{{device="d",interface="1",site="s"}}'
-                for name in names
-            ]
-            values = [1.0, math.nan if up is None else up, 1.0][: len(names)]
+            keys = ['device_up{device="d",site="s"}', 'probe_success{device="d",lane="state",site="s"}']
+            values = [1.0, float(up is not None)]
+            if up is not None and not math.isnan(up):  # a port that is no longer there
+                keys += [f'{name}{{device="d",interface="1",site="s"}}' for name in ("interface_up", "interface_admin_up")]
+                values += [up, 1.0]
             self.state.append(self.state.rows("\n".join(keys).encode()), values, self.now - 9_000)
             found += [change.kind.value for change in self.engine.evaluate(self.now)]
         return found
@@ -150,3 +149,10 @@ def test_a_lost_link_stays_an_alarm_over_hours_silence_and_a_restart() -> None:
     assert again.run(2, up=None) == []  # nothing polled yet
     assert again.run(60, up=0.0) == []
     assert again.run(1, up=1.0) == ["resolved"]
+
+
+def test_a_lost_link_that_a_good_answer_lacks_is_no_alarm() -> None:
+    port = Port()
+    port.run(2, up=1.0)
+    assert port.run(1, up=0.0) == ["pending", "firing"]
+    assert port.run(6, up=math.nan) == ["resolved"]
