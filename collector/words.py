@@ -73,9 +73,23 @@ REASONS = (
     # why a fault came back
     noted("person"),
     noted("still raised"),
+    noted("its upstream is back"),
+)
+NAMING = (  # reasons that end with a name
+    noted("behind {name}"),
+    noted("merged into {name}"),
+    noted("the contract has no level {name}"),
 )
 
 
 def reason_shown(reason: str, language: str | None = None) -> str:
     """Return a reason for people: each of its parts (``; `` between them) in their language where there are words for it."""
-    return "; ".join(translate(part, language) for part in reason.split("; "))
+    return "; ".join(_part_shown(part, language) for part in reason.split("; "))
+
+
+def _part_shown(part: str, language: str | None) -> str:
+    for template in NAMING:
+        before = template.removesuffix("{name}")
+        if part.startswith(before) and len(part) > len(before):
+            return translate(template, language).format(name=part[len(before) :])
+    return translate(part, language)

@@ -89,6 +89,8 @@ def test_sentences_in_chinese() -> None:
 def test_reasons_in_parts() -> None:
     assert reason_shown("no answer; capped: only the agent says so", "en") == "no answer; capped: only the agent says so"
     assert reason_shown("problem [x]; capped: only the agent says so", "zh-CN").startswith("problem [x]; 仅有")
+    assert reason_shown("behind core-1; no answer", "zh-CN") == "上联 core-1 中断; 无应答"
+    assert [reason_shown(text, "en") for text in ("behind core-1", "behind ", "")] == ["behind core-1", "behind ", ""]
     for word in (*PROBLEMS, *REASONS):
         assert translate(word, "zh-CN") != word
 
