@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types docs messages install clean
+.PHONY: demo test slow check lint types docs messages install clean
 
 demo: $(VENV)/.run
 	@$(BIN)/watchkeeper demo $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Crash loops and fuzzing at length: about half an hour.
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
 
 check: lint types docs
 
