@@ -73,10 +73,10 @@ REASONS = (
     # why a fault came back
     noted("person"),
     noted("still raised"),
-    noted("its upstream is back"),
 )
 NAMING = (  # reasons that end with a name
     noted("behind {name}"),
+    noted("leads to {name}"),
     noted("merged into {name}"),
     noted("the contract has no level {name}"),
 )
