@@ -16,7 +16,7 @@ from collector.api import make_app
 from collector.engine_settings import EngineSettings
 from collector.fault import Fault, FaultView
 from collector.faults import FaultEngine
-from collector.ingest import VERDICT_METRICS, IngestRefused, Receipt, apply, prepare
+from collector.ingest import IngestRefused, Receipt, apply, prepare
 from collector.limits import Limits
 from collector.memory import Makers, Memory, load
 from collector.own_metrics import OwnMetrics
@@ -234,7 +234,7 @@ class Collector:
             prepared = await asyncio.to_thread(prepare, turn.memory, agent, frames, turn.now)
             receipt = await apply(turn, prepared, judging.judge_overtaken)
             if turn.transitions:
-                await judging.decide(self, turn, VERDICT_METRICS)
+                await judging.decide(self, turn, judging.changed_by(turn.transitions), timed=False)
         for why, count in turn.notes.items():
             self.metrics.changed.labels(why).inc(count)
         return receipt

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from collector.memory import Memory
 from collector.ownership import agents_of
 from collector.store.audit import AuditEntry
 from collector.store.rulestate import alert_id
-from probes.sample import series_key
+from probes.sample import ReachState, Transition, series_key
 from rules.alert import AlertChange, AlertState, Gone, Kind, Phase
 from rules.source import LOOKBACK_MS
 
@@ -31,6 +31,7 @@ AGENT_MS = 15_000  # how often the collector's own series about agents are writt
 GAP_MS = 5_000
 GAP_GRACE_MS = 120_000
 MANY = 100  # changes that are decided on in a thread, not to hold up the event loop
+SUSPICION_METRICS = ("device_suspect",)
 CONFLICT_MS = 600_000  # how long a refused second process stays visible
 
 
@@ -47,13 +48,24 @@ async def tick(collector: Collector) -> None:
         await decide(collector, turn, kicked)
 
 
-async def decide(collector: Collector, turn: Turn, metrics: Collection[str]) -> None:
-    """Evaluate what is due and what reads `metrics`, and let the fault engine decide on what changed."""
+def changed_by(transitions: Sequence[Transition]) -> Collection[str]:
+    """Return the metrics that verdicts change: a mere suspicion leaves `device_up` as it was."""
+    suspicion = all(change.state is ReachState.SUSPECT for change in transitions)
+    return SUSPICION_METRICS if suspicion else VERDICT_METRICS
+
+
+async def decide(collector: Collector, turn: Turn, metrics: Collection[str], *, timed: bool = True) -> None:
+    """Evaluate what is due and what reads `metrics`, and let the fault engine decide on what changed.
+
+    Without `timed` only the latter: an urgent word waits for no rule that does not read it.
+    """
     memory, began = turn.memory, time.perf_counter()
     turn.touched = True
-    changes = turn.overtaken + await memory.rules.evaluate_paced(turn.now)
+    changes = turn.overtaken
+    if timed:
+        changes = changes + await memory.rules.evaluate_paced(turn.now)
     if metrics:
-        changes += await memory.rules.evaluate_paced(turn.now, metrics)
+        changes = changes + await memory.rules.evaluate_paced(turn.now, metrics)
     collector.metrics.rules_s.observe(time.perf_counter() - began)
     word = (changes, turn.transitions, turn.now, bool(turn.overtaken))
     if len(changes) + len(turn.transitions) > MANY:
