@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 from pathlib import Path
 
 from cli import service
@@ -11,6 +12,8 @@ from config.clock import Clock
 from config.language import _
 from config.reload import Reloader
 from config.site import Site
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +44,7 @@ async def serve(site: Site, clock: Clock, *, stop: asyncio.Event, reloader: Relo
     agent = Agent(site, clock, sink)
     await agent.start()
     try:
+        log.info("agent %s asks its devices of %s and sends to %s", site.agent.name, site.name, site.agent.collector)
         async with service.reloading(reloader, agent):
             await stop.wait()
     finally:

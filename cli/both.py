@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from collector.ingest import IngestRefused
 from config.clock import Clock
 from config.reload import Reloader
 from config.site import Site
+
+log = logging.getLogger(__name__)
 
 
 class LocalSink:
@@ -64,6 +67,9 @@ async def serve(
         try:
             if on_ready is not None:
                 on_ready(collector)
+            log.info(
+                "watching %d devices of %s; faults and /metrics on %s", len(site.devices), site.name, site.collector.listen
+            )
             async with service.reloading(reloader, collector, agent):
                 await stop.wait()
         finally:

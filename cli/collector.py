@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 from pathlib import Path
 
 from cli import service
@@ -11,6 +12,8 @@ from config.clock import Clock
 from config.language import _
 from config.reload import Reloader
 from config.site import Site
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,6 +38,7 @@ async def serve(site: Site, clock: Clock, *, stop: asyncio.Event, reloader: Relo
     collector = Collector(site, clock)
     await collector.start()
     try:
+        log.info("collector of %s listens on %s", site.name, site.collector.listen)
         async with service.reloading(reloader, collector):
             await stop.wait()
     finally:

@@ -58,5 +58,5 @@ def configure(form: str, level: str, stream: IO[str] | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("apscheduler", "paramiko", "netmiko", "uvicorn.access", "asyncio", "aiohttp.access"):
+    for noisy in ("apscheduler", "paramiko", "netmiko", "uvicorn.access", "uvicorn.error", "asyncio", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

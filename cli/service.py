@@ -17,6 +17,7 @@ from config.errors import ConfigErrors
 from config.load import load_site
 from config.reload import Reloader
 from config.site import Site
+from rules.load import RuleErrors
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Serve(Protocol):
 def run(path: Path, serve: Serve) -> int:
     """Serve the site until SIGINT or SIGTERM.
 
-    Returns 0 after a clean end, 1 where it could not start (port taken, folder in use), 2 for a wrong site file.
+    Returns 0 after a clean end, 1 where it could not start (port taken, folder in use), 2 for a wrong site or rule file.
     """
     clock = SystemClock()
     with Heap(clock) as heap:
@@ -64,7 +65,7 @@ def _run(path: Path, serve: Serve, clock: Clock, heap: Heap) -> int:
     except (OSError, StartError) as error:
         log.debug("could not go on", exc_info=True)
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error.__cause__, (ConfigErrors, RuleErrors)) else 1
     return 0
 
 

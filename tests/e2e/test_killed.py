@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import subprocess
 import threading
@@ -61,7 +62,7 @@ class Halves:
 
 @pytest.fixture
 def halves(tmp_path: Path) -> Iterator[Halves]:
-    with campus(tmp_path, "127.73", 3, 6) as made, firewall("wk_e2e_killed") as wall:
+    with campus(tmp_path, f"127.{80 + os.getpid() % 50}", 3, 6) as made, firewall(f"wk_e2e_killed_{os.getpid()}") as wall:
         both = Halves(tmp_path, made, wall)
         for role in ("collector", "agent"):
             both.start(role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from kit.campus import Campus, Desk, campus, seconds, steady
 from kit.firewall import Firewall, firewall
 from kit.site import free_tcp_port, running, site_file, until
 
-NET = "127.72"
+NET = f"127.{20 + os.getpid() % 50}"  # of this run alone: two may run side by side
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Watched:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("campus")
     port = free_tcp_port()
-    with campus(folder, NET, 6, 16) as made, firewall("wk_e2e_outages") as wall:
+    with campus(folder, NET, 6, 16) as made, firewall(f"wk_e2e_outages_{os.getpid()}") as wall:
         path = site_file(folder, made.lines(), port=port, snmp_port=made.port)
         desk = Desk(port, folder / "watchkeeper-data")
         with running(folder / "log", "up", "-c", path):
