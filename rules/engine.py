@@ -9,26 +9,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
-
-from rules.alert import AlertChange, AlertState, Gone, Kind, Phase
+from rules.alert import AlertChange, AlertState, Kind, Phase
+from rules.evidence import Evidence, with_inputs
 from rules.hearing import Hearing
-from rules.machine import Active, Element, Machine, RuleFailure
+from rules.machine import Element, Machine, RuleFailure
 from rules.outputs import Recorder, Reporter
 from rules.promql.evaluate import Context, evaluate
 from rules.promql.match import RegexError
 from rules.promql.parse import ExpressionError, parse
 from rules.promql.vector import EvaluationError, Value, Vector, label_sets, single
 from rules.rule import ANY, AlertRule, Group, RecordRule, RuleSet, metrics_read
-from rules.source import LOOKBACK_MS, NEVER, Index, Labels, SeriesSource, SeriesTable, Window
+from rules.source import LOOKBACK_MS, SeriesSource
 from rules.template_functions import Sample, TemplateError
 
 _log = logging.getLogger(__name__)
-EXACT = 200  # ends in one evaluation that are dated to the answer; about 100 us each
 GRACE_MS = LOOKBACK_MS  # how long after a restart an alert waits for its inputs to be seen again
 JITTER_MS = 5_000  # a clock that steps back less than this waits for itself
 _OUR_OWN = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
@@ -121,7 +119,7 @@ class RuleEngine:
             rule.name: metrics_read([rule]) for group in rule_set.groups for rule in group.rules if isinstance(rule, RecordRule)
         }
         for machine in [rule for running in self._groups for rule in running.rules if isinstance(rule, _Alerting)]:
-            machine.sources = _sources(machine.reads, made_of)
+            machine.sources = with_inputs(machine.reads, made_of)
         self._context = Context(self._source, rule_set.shared)
         self._source.retain(rule_set.spans())
 
@@ -248,10 +246,9 @@ class RuleEngine:
         rule.at = at
         changes: list[AlertChange] = []
         try:
-            seen: dict[Labels, int] = {}  # when alerts that end were last part of a result
-            for change in machine.step(elements, at, group.limit, query, self._holding(rule, seen, as_of)):
-                exact = len(changes) < EXACT
-                changes.append(self._ended(rule, change, seen.get(change.labels), as_of) if exact else change)
+            evidence = self._evidence(rule, as_of)
+            for change in machine.step(elements, at, group.limit, query, evidence.holds):
+                changes.append(evidence.dated(change))
             rule.health.error, rule.health.evaluated_at = "", at
         finally:
             if changes or machine.active:
@@ -271,58 +268,10 @@ class RuleEngine:
         sets = label_sets(vector.labels, self._context.texts.text)
         return [Sample(dict(labels), value) for labels, value in zip(sets, vector.values.tolist(), strict=True)]
 
-    def _holding(self, rule: _Alerting, seen: dict[Labels, int], at: int) -> Callable[[Active], bool]:
-        """Return what a machine asks before it ends an alert; notes in `seen` when that was last part of a result."""
-
-        def hold(alert: Active) -> bool:
-            seen[alert.labels] = alert.seen_at
-            return self._held(rule, alert, at)
-
-        return hold
-
-    def _held(self, rule: _Alerting, alert: Active, at: int) -> bool:
-        """Say whether an alert that is not seen may not end yet, because nothing is heard of what its rule reads."""
-        labels = self._own(rule, alert.labels)
-        if self._hearing is not None and self._hearing.unheard(rule.sources, labels, at):
-            return True
-        if not alert.restored or self._restored_at is None:
-            return False
-        if all(self._has_current(metric, labels, at) for metric in rule.reads):
-            return False
-        return at < self._restored_at + GRACE_MS or (self._hearing is not None and self._hearing.silent(labels))
-
-    def _ended(self, rule: _Alerting, change: AlertChange, seen_at: int | None, at: int) -> AlertChange:
-        """Return the end of an alert with the time of the good answer that ended it, and why if it is not there any more."""
-        if change.kind is not Kind.RESOLVED or self._hearing is None or seen_at is None:
-            return change
-        labels = self._own(rule, change.labels)
-        answered, gone = NEVER, False
-        for metric in rule.reads:
-            table = self._source.table(metric)
-            if table is None or not len(rows := self._rows(table, labels)):
-                continue
-            gone = gone or not len(table.instant(at, LOOKBACK_MS, rows)[0])
-            answered = max(answered, _since(table.window(seen_at, at, rows)[1]))
-        return replace(change, at=answered if answered > NEVER else at, reason=Gone.COMPONENT if gone else "")
-
-    @staticmethod
-    def _own(rule: _Alerting, labels: Labels) -> Labels:
-        """Return the labels that an alert has from its expression."""
-        given = {name for name, _ in rule.machine.rule.labels} | {"alertname"}
-        return tuple((name, text) for name, text in labels if name not in given)
-
-    def _has_current(self, metric: str, labels: Labels, at: int) -> bool:
-        """Say whether a metric has a current series with these labels, as far as that metric has them at all."""
-        table = self._source.table(metric)
-        return table is not None and len(table.instant(at, LOOKBACK_MS, self._rows(table, labels))[0]) > 0
-
-    def _rows(self, table: SeriesTable, labels: Labels) -> Index:
-        columns, fits = table.columns, np.ones(table.size, np.bool_)
-        for name, text in labels:
-            if name in columns:
-                code = self._source.strings.find(text)
-                fits &= columns[name] == (-1 if code is None else code)
-        return np.flatnonzero(fits)
+    def _evidence(self, rule: _Alerting, at: int) -> Evidence:
+        """Return what judges, in one evaluation, whether alerts of a rule that are not seen may end."""
+        until = None if self._restored_at is None else self._restored_at + GRACE_MS
+        return Evidence(self._source, self._hearing, rule.machine.rule, rule.reads, rule.sources, at, until)
 
     # state
 
@@ -389,19 +338,6 @@ class RuleEngine:
         return sum(running.missed for running in self._groups)
 
 
-def _since(window: Window) -> int:
-    """Return the time since which all series of a window have the values that they have last, NEVER if there are none."""
-    found = NEVER
-    for series, count in enumerate(window.counts.tolist()):
-        if not count:
-            continue
-        values = window.values[:count, series]
-        differs = np.flatnonzero(values != values[-1])
-        first = int(differs[-1]) + 1 if len(differs) else 0
-        found = max(found, int(window.times[first, series]))
-    return found
-
-
 def _concerned(rule: _Alerting | _Recording, kick: set[str] | None) -> bool:
     """Say whether a rule is to be evaluated; what it will write then concerns those behind it."""
     if kick is None:
@@ -410,16 +346,6 @@ def _concerned(rule: _Alerting | _Recording, kick: set[str] | None) -> bool:
         return False
     kick |= _OUR_OWN if isinstance(rule, _Alerting) else {rule.rule.name}
     return True
-
-
-def _sources(reads: frozenset[str], made_of: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Return metrics with those that they are recorded from, and so on."""
-    found, left = set(reads), list(reads)
-    while left:
-        new = made_of.get(left.pop(), frozenset()) - found
-        found |= new
-        left += new
-    return frozenset(found)
 
 
 def _vector(value: Value) -> Vector:
