@@ -146,7 +146,7 @@ def port(listen: str) -> Finding:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return Finding(subject, "warning", _("in use"), _("Fine if Watchkeeper is running; else choose another port."))
-            return Finding(subject, "problem", error.strerror or str(error), _("Change `listen` in the site file."))
+            return Finding(subject, "problem", _(error.strerror or str(error)), _("Change `listen` in the site file."))
     return Finding(subject, "ok", _("free"))
 
 

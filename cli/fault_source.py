@@ -137,6 +137,7 @@ class Api:
                 raise self._refusal(error) from None
         except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "reason", None) or error
+            reason = _(reason.strerror or str(reason)) if isinstance(reason, OSError) else reason
             text = _("the collector at {url} does not answer: {error}").format(url=self._access.url, error=reason)
             raise Unreachable(text) from None
 

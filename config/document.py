@@ -43,7 +43,7 @@ def read_bytes(path: Path, reading: Reading) -> bytes | None:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        reading.wrong(None, _("cannot be read: {error}").format(error=error.strerror or error))
+        reading.wrong(None, _("cannot be read: {error}").format(error=_(error.strerror or str(error))))
         return None
     if len(data) > MAX_BYTES:
         reading.wrong(None, _("is larger than 10 MB; split it and name the parts under include"))
@@ -107,8 +107,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, reading: Reading) -> None:
     if "\t" in here[: len(here) - len(here.lstrip())]:
         reading.wrong_at(line + 1, here.index("\t") + 1, _("indented with a tab; YAML takes only spaces"))
         return
-    context = f" {error.context}" if error.context else ""
-    message = _("not valid YAML: {problem}").format(problem=f"{error.problem}{context}")
+    problem = _(str(error.problem))
+    if error.context:
+        problem = _("{problem} {context}").format(problem=problem, context=_(error.context))
+    message = _("not valid YAML: {problem}").format(problem=problem)
     reading.wrong_at(line + 1, column + 1, message)
 
 

@@ -323,7 +323,7 @@ class SecretText(ScalarKind):
     """A secret, by reference. No message ever holds the text: what stands there may be the secret itself."""
 
     minimum: int = 1
-    label: str = "env:NAME or file:/path"
+    label: str = noted("env:NAME or file:/path")
 
     def parse(self, text: str, reading: Reading) -> Secret:
         """Return the secret that the text refers to."""

@@ -55,7 +55,7 @@ def _from_file(name: str, folder: Path) -> str:
     except (OSError, ValueError) as error:
         if isinstance(error, NoSecret):
             raise
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = _(str(error.strerror)) if isinstance(error, OSError) else error
         raise NoSecret(_("cannot read {path}: {reason}").format(path=path, reason=reason)) from None
 
 

@@ -117,7 +117,7 @@ class _Trust:
         try:
             self.asking = context(verify=True, ca=ca) if verify else self.trusting
         except OSError as error:
-            text = _("{path} cannot be read: {error}").format(path=ca, error=error.strerror or type(error).__name__)
+            text = _("{path} cannot be read: {error}").format(path=ca, error=_(error.strerror or type(error).__name__))
             raise OptionError("verify", text) from error
 
 

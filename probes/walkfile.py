@@ -112,7 +112,7 @@ def read_walk(path: Path) -> Recording:
             raise WalkError(_("{file} is larger than {limit} bytes").format(file=path, limit=MAX_BYTES))
         text = path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise WalkError(_("{file} cannot be read: {error}").format(file=path, error=error.strerror)) from None
+        raise WalkError(_("{file} cannot be read: {error}").format(file=path, error=_(str(error.strerror)))) from None
     objects: dict[str, Cell] = {}
     for oid, cell in _snmprec(text) if _is_snmprec(text) else _walk_output(text):
         objects.setdefault(oid, cell)

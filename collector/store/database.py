@@ -263,7 +263,7 @@ def _take_folder(folder: Path) -> int:
         handle = os.open(folder / "watchkeeper.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
     except OSError as error:
         text = _("The data folder {folder} cannot be used: {error}. Give the collector a folder it may write to.")
-        raise StoreError(text.format(folder=folder, error=error.strerror)) from None
+        raise StoreError(text.format(folder=folder, error=_(str(error.strerror)))) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -90,7 +90,7 @@ class KnownHosts:
             finally:
                 os.close(handle)
         except OSError as error:
-            text = _("{path} cannot be written: {error}").format(path=self._path, error=error.strerror)
+            text = _("{path} cannot be written: {error}").format(path=self._path, error=_(str(error.strerror)))
             raise SessionEnded(Reason.HOST_KEY_UNKNOWN, text) from error
 
 
