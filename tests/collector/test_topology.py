@@ -4,9 +4,12 @@ import random
 
 import pytest
 
-from collector import flap
+from collector.flap import Damper
 from collector.topology import Paths, Topology
 from kit.incidents import device
+
+
+DAMPER = Damper()
 
 
 def graph(**ups: str) -> Topology:
@@ -94,20 +97,20 @@ def test_six_quick_transitions_flap_and_slow_ones_never_do() -> None:
     exponent = 0.0
     verdicts = []
     for n in range(7):
-        exponent = flap.struck(exponent, n * 1000 - 1000, n * 1000)
-        verdicts.append(flap.flaps(exponent, False))
+        exponent = DAMPER.struck(exponent, n * 1000 - 1000, n * 1000)
+        verdicts.append(DAMPER.flaps(exponent, False))
     assert verdicts == [False] * 5 + [True, True]
     exponent = 0.0
     for n in range(1000):
-        exponent = flap.struck(exponent, (n - 1) * 94_000, n * 94_000)
-        assert not flap.flaps(exponent, False)
+        exponent = DAMPER.struck(exponent, (n - 1) * 94_000, n * 94_000)
+        assert not DAMPER.flaps(exponent, False)
 
 
 def test_flapping_ends_well_below_where_it_starts() -> None:
     exponent = 8.0
-    end = flap.calm_at(exponent, 1000)
+    end = DAMPER.calm_at(exponent, 1000)
     assert end == 1000 + 600_000
-    assert flap.flaps(flap.faded(exponent, 1000, end - 1), True)
-    assert not flap.flaps(flap.faded(exponent, 1000, end), True)
-    assert flap.struck(8.0, 0, 0) == 8.0 and flap.calm_at(1.0, 5) == 5
-    assert flap.faded(4.0, 1000, 0) == 4.0
+    assert DAMPER.flaps(DAMPER.faded(exponent, 1000, end - 1), True)
+    assert not DAMPER.flaps(DAMPER.faded(exponent, 1000, end), True)
+    assert DAMPER.struck(8.0, 0, 0) == 8.0 and DAMPER.calm_at(1.0, 5) == 5
+    assert DAMPER.faded(4.0, 1000, 0) == 4.0
