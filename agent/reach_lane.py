@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.05
 WITNESSES_EVERY_S = 60.0
+AT_ONCE, AT_ONCE_S = 100, 0.01  # devices asked at the start, and the pause behind them
 _ALIVE = frozenset(
     {
         Reason.OK,
@@ -132,9 +133,17 @@ class ReachLane:
         for patience_s, listed in _steps(by_patience):
             self._spawn(self._icmp(listed, patience_s))
 
+    async def _sweep_all(self) -> None:
+        """Ask everybody once at the start, within a second or so: the interval's turn may be a while off."""
+        targets = list(self.targets.values())
+        for first in range(0, len(targets), AT_ONCE):
+            self.sweep(targets[first : first + AT_ONCE], self._clock.monotonic())
+            await asyncio.sleep(AT_ONCE_S)
+
     async def work(self) -> None:
         """Drive what is under way, and keep an eye on the witnesses; for ever."""
         witnesses_due = found_due = 0.0
+        self._spawn(self._sweep_all())
         while True:
             now = self._clock.monotonic()
             if self.reach.active:
