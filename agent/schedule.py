@@ -66,6 +66,9 @@ class Schedule:
     async def stop(self) -> None:
         """End; nothing is fired any more."""
         if self._scheduler.running:
+            self._scheduler.pause()
+            for _ in range(2):  # what was submitted in this moment runs: APScheduler would log its end as an error
+                await asyncio.sleep(0)
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # APScheduler ends in a callback
 

@@ -117,3 +117,13 @@ def test_the_trigger_is_not_fooled_by_an_early_call() -> None:
     now = datetime.now(UTC)
     assert trigger.get_next_fire_time(None, now) > now
     assert trigger.fired == 0
+
+
+async def test_an_end_in_the_moment_of_a_run_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    for turn in range(150):
+        schedule = Schedule(SystemClock(), AgentMetrics("a1"))
+        schedule.assign("state", 0.01, {f"d{number}": number for number in range(5)}, lambda _members, _due: None)
+        schedule.start()
+        await asyncio.sleep(turn % 15 / 1000)
+        await schedule.stop()
+    assert not [record.message for record in caplog.records if record.levelname == "ERROR"]
