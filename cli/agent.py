@@ -45,7 +45,7 @@ async def serve(site: Site, clock: Clock, *, stop: asyncio.Event, reloader: Relo
     await agent.start()
     try:
         log.info("agent %s asks its devices of %s and sends to %s", site.agent.name, site.name, site.agent.collector)
-        async with service.reloading(reloader, agent):
+        async with service.reloading(reloader, agent, keep=service.same_agent(site)):
             await stop.wait()
     finally:
         await agent.stop()

@@ -70,7 +70,7 @@ async def serve(
             log.info(
                 "watching %d devices of %s; faults and /metrics on %s", len(site.devices), site.name, site.collector.listen
             )
-            async with service.reloading(reloader, collector, agent):
+            async with service.reloading(reloader, collector, agent, keep=service.same_agent(site)):
                 await stop.wait()
         finally:
             await agent.stop()

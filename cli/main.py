@@ -98,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if LASTING.intersection(words):
             signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # while it loads; the verb takes over once it runs
             signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+            if hasattr(signal, "SIGHUP"):
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the site file is read after this anyway
         return _verb(words)
     except KeyboardInterrupt:
         return 130

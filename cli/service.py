@@ -7,8 +7,10 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from cli.heap import Heap
@@ -29,9 +31,18 @@ class StartError(Exception):
 class Reloadable(Protocol):
     """What takes a new site while it runs."""
 
-    async def reload(self, site: Site) -> None:
-        """Go on with the new site."""
+    async def reload(self, site: Site) -> bool | None:
+        """Go on with the new site; False where that cannot be, and nothing was changed."""
         ...
+
+
+class _Early:
+    """Remembers a SIGHUP that comes before anyone can act on it."""
+
+    asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
 
 
 class Serve(Protocol):
@@ -48,6 +59,8 @@ def run(path: Path, serve: Serve) -> int:
     Returns 0 after a clean end, 1 where it could not start (port taken, folder in use), 2 for a wrong site or rule file.
     """
     clock = SystemClock()
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _Early())
     with Heap(clock) as heap:
         return _run(path, serve, clock, heap)
 
@@ -91,35 +104,73 @@ async def until_signal(site: Site, path: Path, serve: Serve, clock: Clock, heap:
 
 
 @contextlib.asynccontextmanager
-async def reloading(reloader: Reloader | None, *halves: Reloadable) -> AsyncIterator[None]:
-    """Read the site file again at each SIGHUP, and give it to the halves if it is right."""
+async def reloading(
+    reloader: Reloader | None, *halves: Reloadable, keep: Callable[[Site], Site] = lambda site: site
+) -> AsyncIterator[None]:
+    """Read the site file again at each SIGHUP, and give it to the halves if it is right.
+
+    `keep` puts back into the new site what cannot change while it runs.
+    """
     if reloader is None or not hasattr(signal, "SIGHUP"):
         yield
         return
     wanted = asyncio.Event()
     loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGHUP)
     loop.add_signal_handler(signal.SIGHUP, wanted.set)
-    task = loop.create_task(_reload_when(wanted, reloader, halves))
+    if isinstance(before, _Early) and before.asked:
+        wanted.set()
+    task = loop.create_task(_reload_when(wanted, reloader, halves, keep))
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if isinstance(before, _Early) else before or signal.SIG_DFL)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
-async def _reload_when(wanted: asyncio.Event, reloader: Reloader, halves: Sequence[Reloadable]) -> None:
+async def _reload_when(
+    wanted: asyncio.Event, reloader: Reloader, halves: Sequence[Reloadable], keep: Callable[[Site], Site]
+) -> None:
     while True:
         await wanted.wait()
         wanted.clear()
+        running = reloader.site
         result = await asyncio.to_thread(reloader.try_reload)
         if result.site is None:
             for error in result.errors:
                 log.error("site file refused, the running configuration stays: %s", error)
-            continue
+        elif await _given(keep(result.site), halves):
+            changes = result.changes
+            counts = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+            log.info("site file read again", extra={**counts, "parts": ",".join(changes.parts)})
+        else:
+            reloader.site = running
+
+
+async def _given(site: Site, halves: Sequence[Reloadable]) -> bool:
+    """Give a site to each half in turn, the one that may refuse it first; returns whether all took it."""
+    try:
         for half in halves:
-            await half.reload(result.site)
-        changes = result.changes
-        counts = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
-        log.info("site file read again", extra={**counts, "parts": ",".join(changes.parts)})
+            if await half.reload(site) is False:
+                return False
+    except Exception:
+        log.exception("the new site file could not be taken")
+        return False
+    return True
+
+
+def same_agent(running: Site) -> Callable[[Site], Site]:
+    """Return what keeps the running agent's name, spool and own address in a new site: they take effect at the next start."""
+
+    def keep(site: Site) -> Site:
+        was, now = running.agent, site.agent
+        if (was.name, was.spool.path, was.listen) == (now.name, now.spool.path, now.listen):
+            return site
+        log.warning("agent.name, agent.spool.path and agent.listen take effect at the next start")
+        spool = replace(now.spool, path=was.spool.path)
+        return replace(site, agent=replace(now, name=was.name, spool=spool, listen=was.listen))
+
+    return keep

@@ -181,8 +181,8 @@ class Collector:
         self._jobs = []
         await asyncio.to_thread(self._closing.close)
 
-    async def reload(self, site: Site) -> None:
-        """Go on with another site file. Wrong rule files or an unknown contract leave everything as it was, and are logged.
+    async def reload(self, site: Site) -> bool:
+        """Go on with another site file. Wrong rule files or an unknown contract are logged, leave everything as it was: False.
 
         `collector.listen`, its certificate and `collector.data` need a restart.
         """
@@ -191,17 +191,18 @@ class Collector:
         except (RuleErrors, ConfigErrors, OSError) as error:
             log.error("the new site file was not taken, the running configuration stays: %s", error)
             self.metrics.reload_ok.set(0)
-            return
+            return False
         token = await asyncio.to_thread(operator_token, self.site.collector.data)
         try:
             await self.writer.replace(lambda: self._load(site, makers))
         except IngestRefused as error:
             log.error("the new site file was read, but the database failed: %s", error)
             self.metrics.reload_ok.set(0)
-            return
+            return False
         self.site, self.contract, self.access = site, contract, Access(site.collector, token)
         await judging.settle(self)
         self.metrics.reload_ok.set(1)
+        return True
 
     # what is asked of it
 
