@@ -153,6 +153,8 @@ class Agent:
         self.journal.transition(change)
         if change.state is ReachState.UP:
             self.runner.recovered(self.fleet.of(change.device))
+        elif change.state is ReachState.DOWN:
+            self.runner.lost(self.fleet.of(change.device))
 
     def _state_of(self, device: str) -> ReachState | None:
         target = self.reach.targets.get(device)

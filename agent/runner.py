@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from agent.budget import Floor
+from agent.budget import LONGEST_RETRY_S, Floor
 from agent.metrics import AgentMetrics
 from agent.plan import LanePlan
 from config.clock import Clock
@@ -94,6 +94,15 @@ class Runner:
                     self._begin(plan, plan.health.due)
             self._metrics.sick.set(len(self._sick))
             self._metrics.in_flight.set(self.floor.in_flight)
+
+    def lost(self, plans: Iterable[LanePlan]) -> None:
+        """A device is down: its lanes count as failing, so that they are asked at once when it is back.
+
+        Not those that ask so rarely that an outage hardly changes what they say.
+        """
+        for plan in plans:
+            if plan.interval_s <= LONGEST_RETRY_S:
+                plan.health.failures = max(1, plan.health.failures)
 
     def recovered(self, plans: Iterable[LanePlan]) -> None:
         """A device is reached again: ask its lanes at once, whatever was under way.

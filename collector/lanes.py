@@ -188,7 +188,7 @@ class Lanes:
         gone: list[bytes] = []
         for lane in self.lanes_of.get(device, ()):
             word = self.words[device, lane]
-            if word.at > verdict.at:
+            if word.at > verdict.at or self.slow(lane):  # a slow lane speaks of what an outage does not change
                 continue
             said = [key for key in word.rows.keys if key not in verdict.keys]  # its own series the verdict writes
             word.missing = tuple(dict.fromkeys((*word.missing, *said)))

@@ -157,6 +157,17 @@ async def test_a_device_that_is_back_is_asked_at_once_whatever_was_under_way(fai
     assert not plan.health.sick and plan.health.failures == 0 and plan not in desk.runner._sick
 
 
+async def test_a_lane_that_was_not_asked_during_an_outage_is_asked_at_its_end_too() -> None:
+    desk, question, rare = Desk(), Fake(), Fake()
+    plans = [plan_of("d", question), plan_of("d", rare, lane="inventory")]
+    plans[1].interval_s = 21_600.0
+    desk.runner.lost(plans)
+    desk.runner.recovered(plans)
+    while any(plan.busy for plan in plans):
+        await asyncio.sleep(0.01)
+    assert (question.asked, rare.asked) == (1, 0)
+
+
 async def test_a_suspicion_that_came_to_nothing_asks_nobody() -> None:
     desk, question = Desk(), Fake(takes_s=0.05)
     plan = plan_of("d", question)

@@ -69,6 +69,25 @@ def test_when_the_reach_lane_told_of_a_device_before_its_verdict_then_the_verdic
     assert series.newest(verdict) == (START + 4000, 0.0)
 
 
+def test_when_a_device_was_down_then_what_its_slow_lanes_said_is_held_on() -> None:
+    series, made = lanes()
+    made.run(run("core", START, "inventory", lamp=1.0), START)
+    made.transition(down("core", START + 4000), START + 4000)
+    made.transition(up("core", START + 60_000), START + 60_000)
+    list(made.hold(START + 3_600_000))
+    assert series.newest(key("lamp", "core")) == (START + 3_600_000 - HOLD_LAG_MS, 1.0)
+
+
+def test_when_a_slow_lane_fails_then_its_good_word_is_held_but_not_what_it_said_of_itself() -> None:
+    series, made = lanes()
+    made.run(run("core", START, "inventory", lamp=1.0), START)
+    made.run(run("core", START + 21_600_000, "inventory", Reason.TIMEOUT, fan_ok=1.0), START + 21_600_000)
+    now = START + 22_000_000
+    list(made.hold(now))
+    assert series.newest(key("lamp", "core")) == (now - HOLD_LAG_MS, 1.0)
+    assert series.newest(key("probe_success", "core", lane="inventory")) == (START + 21_600_000, 0.0)
+
+
 def test_when_only_some_is_missing_then_only_that_is_unheard() -> None:
     _series, made = lanes()
     ears = LaneHearing(made)
