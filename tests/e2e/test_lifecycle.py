@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,9 @@ def started(site: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def desk(site: Path) -> Iterator[Desk]:
+def desk(site: Path) -> Desk:
     port = int(site.read_text().split("127.0.0.1:")[1].split("'")[0])
-    yield Desk(port, site.parent / "watchkeeper-data")
+    return Desk(port, site.parent / "watchkeeper-data")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
