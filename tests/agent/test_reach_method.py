@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from config.secret import Secret
 from config.site import Credentials, SnmpCredentials
 from kit.asking import one_device
 from probes.net import Net
+from probes.reason import Reason
+from probes.sample import ReachState
 from probes.snmp.get import GetQuestion
 
 SNMP = Credentials("read-only", snmp=SnmpCredentials("2c", Secret("public", "file:/test")))
@@ -60,3 +63,30 @@ async def test_a_reload_compiles_only_what_changed(tmp_path: Path) -> None:
     lane.set_devices(replace(site, name="south"), [(again, ("icmp", "snmp"))])
     assert lane.targets["core-1"].report is not before["core-1"].report, "its series carry the site's name"
     assert lane.targets.keys() == {"core-1"}
+
+
+async def test_everybody_is_asked_at_the_start_without_waiting_for_the_interval(tmp_path: Path) -> None:
+    site, first = one_device(tmp_path)
+    settings: Any = SimpleNamespace(name="agent", gateway="none", references=(), lanes={})
+    site = replace(site, agent=settings)
+    devices = [replace(first, name=f"d{n}", address=f"127.0.1.{n}") for n in range(1, 251)]
+    asked: list[str] = []
+
+    async def sweep(addresses: list[str], _timeout_s: float, done: Any) -> None:
+        asked.extend(addresses)
+        for index in range(len(addresses)):
+            done(index, Reason.OK, 0.001)
+
+    net: Any = SimpleNamespace(icmp=SimpleNamespace(sweep=sweep))
+    told = Mock()
+    lane = ReachLane(settings, net, SystemClock(), AgentMetrics("agent"), Mock(), told)
+    lane.set_devices(site, [(device, ("icmp",)) for device in devices])
+    work = asyncio.create_task(lane.work())
+    async with asyncio.timeout(5):
+        while told.call_count < len(devices) + 1:
+            await asyncio.sleep(0.01)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    await lane.stop()
+    assert sorted(asked) == sorted(device.address for device in devices), "each once"
+    assert {call.args[0].state for call in told.call_args_list} == {ReachState.UP}
