@@ -8,6 +8,8 @@ from collector.alarm import Alarm, Condition, Operator, Severity, Suppression
 from collector.flap import Damper
 from collector.observation import Observation
 
+_EXPLAINED = (Suppression.BEHIND_UPSTREAM, Suppression.AGENT_BLIND)
+
 
 def pended(old: Alarm | None, seen: Observation, began_at: int, value: float) -> Alarm:
     """Return the alarm whose rule holds, but not yet for long enough. One that is raised stays so."""
@@ -60,8 +62,14 @@ def resolved(old: Alarm, severity: Severity) -> Alarm:
 
 
 def cleared(old: Alarm, at: int, damper: Damper) -> Alarm:
-    """Return the alarm cleared at event time `at`; one that flaps is held until it has been calm."""
-    exponent = damper.struck(old.flap_exponent, old.flap_at, at)
+    """Return the alarm cleared at event time `at`; one that flaps is held until it has been calm.
+
+    What came and went with its upstream, or while its agent was blind, is no flapping of its own: it takes its strike back.
+    """
+    if old.suppression in _EXPLAINED:
+        exponent = max(0.0, damper.faded(old.flap_exponent, old.flap_at, at) - 1.0)
+    else:
+        exponent = damper.struck(old.flap_exponent, old.flap_at, at)
     ended = replace(
         old,
         flap_exponent=exponent,

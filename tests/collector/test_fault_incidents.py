@@ -316,3 +316,21 @@ def test_a_fault_ends_with_the_device_that_left_the_site_file() -> None:
     i.keep(left.retire(["cam-2", "cam-1"], i.at(130)))
     assert [(f.device, f.state.value) for f in i.real] == [("cam-2", "restored"), ("agg-1", "opened")]
     assert i.real[0].restored_at == i.at(130) and i.real[1].affected == ("acc-1", "agg-1", "cam-1")
+
+
+def test_what_went_with_its_upstream_does_not_flap_and_is_not_missed_when_it_stays_dark() -> None:
+    i = Incident(*tree())
+    behind = ("acc-1", "cam-1", "cam-2")
+    for start in (0, 40, 80):
+        i.down(start, "agg-1", *behind)
+        i.run(start + 10)
+        i.up(start + 20, "agg-1", *behind)
+        i.run(start + 30)
+    i.down(120, *behind)
+    i.run(130)
+    i.up(140, "acc-1", "cam-2")
+    i.run(300)
+    assert [(f.device, f.state.value, f.flapping) for f in i.real if f.device != "agg-1"] == [
+        ("acc-1", "restored", False),
+        ("cam-1", "opened", False),
+    ]
