@@ -91,6 +91,7 @@ def test_a_fault_begins_and_another_ends_while_the_collector_is_dead(halves: Hal
     assert halves.delivered()
 
 
+@pytest.mark.slow
 def test_an_agent_killed_while_a_device_falls_silent_tells_soon_and_once(halves: Halves) -> None:
     made, wall, desk = halves.campus, halves.wall, halves.desk
     time.sleep(3)
