@@ -249,12 +249,21 @@ def _translated(folder: Path) -> Iterator[None]:
 
 def _error(error: sqlite3.Error, folder: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _FULL:
+    if code in _FULL or (code == sqlite3.SQLITE_IOERR and _is_full(folder)):
         return StoreFullError(_("The disk of {folder} is full. Make room, or lower collector.retention.").format(folder=folder))
     if code in _DAMAGED:
         text = _("The database in {folder} is damaged ({error}). Restore a backup, or move the file away to start anew.")
         return StoreDamagedError(text.format(folder=folder, error=error))
     return StoreError(_("The database in {folder} failed: {error}").format(folder=folder, error=error))
+
+
+def _is_full(folder: Path) -> bool:
+    """Say if a disk has no room for one page: SQLite calls it an I/O error where it cannot make its shared memory."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < 4096
 
 
 def _take_folder(folder: Path) -> int:
