@@ -77,7 +77,14 @@ def faults(site_file: Path, *words: str) -> list[dict[str, Any]]:
 
 
 def site_file(
-    folder: Path, devices: Sequence[str], *, port: int, agent: str = "", collector: str = "", snmp_port: int = 161, head: str = ""
+    folder: Path,
+    devices: Sequence[str],
+    *,
+    port: int,
+    agent: str = "",
+    collector: str = "",
+    snmp_port: int = 161,
+    head: str = "",
 ) -> Path:
     """Write a site file of these device lines (YAML flow mappings) and return its path."""
     lines = [
