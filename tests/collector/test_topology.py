@@ -8,7 +8,6 @@ from collector.flap import Damper
 from collector.topology import Paths, Topology
 from kit.incidents import device
 
-
 DAMPER = Damper()
 
 
