@@ -76,6 +76,7 @@ class Agent:
         net = self._given_net
         if net is None:
             net = await self._stack.enter_async_context(Net(clock))
+        self.net = net
         self.sender = Sender(self.spool, disk, self._sink, clock, metrics)
         self.journal = Journal(agent.name, self.spool, disk, clock, self.sender.take)
         self._stack.push_async_callback(self.journal.flush)
@@ -135,6 +136,7 @@ class Agent:
                 site.agent.listen,
             ):
                 log.warning("agent name, spool and listen take effect at the next start")
+            self.net.snmp.forget_engines()  # a reload accepts replaced SNMPv3 devices
             await self._load(site, before)
 
     async def _load(self, site: Site, before: Site | None) -> None:

@@ -158,11 +158,6 @@ def _skip(data: bytes, at: int, damaged: Prefix | None, found: Scan) -> int:
     return found.bad[-1][1]
 
 
-def lost_records(first: int, end_seq: int, entries: list[Prefix]) -> int:
-    """Return how many records of [first, end_seq) are in none of the entries."""
-    return max(0, end_seq - first - sum(entry.count for entry in entries))
-
-
 def read_end(path: Path) -> int | None:
     """Return the sequence number behind the segment from its END mark, None if it has none. Reads 33 bytes."""
     with path.open("rb") as file:

@@ -35,11 +35,6 @@ def missing(spans: Sequence[Span], first: int, after: int) -> Spans:
     return holes
 
 
-def overlap(spans: Sequence[Span], first: int, after: int) -> int:
-    """Return how many numbers of [first, after) are in the spans."""
-    return (after - first) - size(missing(spans, first, after))
-
-
 def size(spans: Iterable[Span]) -> int:
     """Return how many numbers the spans hold."""
     return sum(after - first for first, after in spans)

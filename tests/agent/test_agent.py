@@ -177,7 +177,10 @@ async def test_a_reload_keeps_what_did_not_change(tmp_path: Path) -> None:
         new = dataclasses.replace(
             old, devices={d.name: d for d in (device_of("stays", "127.88.0.1"), device_of("comes", "127.88.0.3"))}
         )
+        engines = agent.net.snmp
+        engines.beliefs["127.88.0.9", 161] = object()  # type: ignore[index, assignment]
         await agent.reload(new)
+        assert not engines.beliefs, "a reload accepts replaced SNMPv3 devices"
         assert agent.fleet.plans["stays"] is plan and agent.reach.targets["stays"].watch is watch
         assert set(agent.fleet.plans) == set(agent.reach.reach.watches) == {"stays", "comes"}
         await sink.wait_for("comes", "up")
